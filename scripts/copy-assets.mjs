@@ -1,0 +1,5 @@
+// tsc copies no data files; what the program reads at run time (the proto contract) goes beside the code here.
+import { chmodSync, cpSync } from 'node:fs'
+
+cpSync('proto', 'dist/proto', { recursive: true })
+chmodSync('dist/src/cli/main.js', 0o755)

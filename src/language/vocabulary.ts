@@ -1,0 +1,124 @@
+/**
+ * The words that expressions may use, with their types: one table for the checker (types and hints), the compiler
+ * (implementations) and the documentation. A view parses a text by the rules of its field; a text that does not parse is
+ * unknown in every field. All folding is described in docs/language.md, "Parsed views".
+ */
+export type Type =
+  | { readonly kind: 'string' | 'number' | 'boolean' | 'null' | 'timestamp' | 'duration' | 'cidr' | 'any' }
+  | { readonly kind: 'list'; readonly item: Type }
+  | {
+      readonly kind: 'map'
+      readonly fields: ReadonlyMap<string, { readonly type: Type; readonly optional: boolean }> | null
+    }
+  /** The result of a view call, with the fields of {@link VIEWS}. */
+  | { readonly kind: 'view'; readonly view: ViewName }
+
+export const STRING: Type = { kind: 'string' }
+export const NUMBER: Type = { kind: 'number' }
+export const BOOLEAN: Type = { kind: 'boolean' }
+export const ANY: Type = { kind: 'any' }
+export const STRINGS: Type = { kind: 'list', item: STRING }
+
+export type ViewName = 'sql' | 'url' | 'email' | 'path' | 'ip' | 'shell' | 'json'
+
+/** Fields of each view. `self` is the type that the view itself compares as (`path(x) under …`, `ip(x) in …`), where it does. */
+export const VIEWS = {
+  sql: {
+    /** Kinds in the order of the text, lower case: select insert update delete merge create alter drop truncate grant revoke copy call do set begin commit explain other; statements inside CTEs and EXPLAIN count. */
+    statements: STRINGS,
+    /** Every relation named anywhere, lower case, bare and (where written so) schema-qualified; names of CTEs too, since an author's deny-list must not be dodged by an alias. */
+    tables: STRINGS,
+    /** Column names, lower case; `*` for a star. */
+    columns: STRINGS,
+    /** Called functions, lower case, without schema. */
+    functions: STRINGS,
+    /** True when every statement that returns rows has a LIMIT or FETCH FIRST. */
+    has_limit: BOOLEAN,
+    /** Largest outermost limit; unknown when there is none or it is no constant. */
+    limit: NUMBER,
+    /** True when every UPDATE and DELETE has a WHERE. */
+    has_where: BOOLEAN,
+    /** True when the text holds more than one statement. */
+    multiple: BOOLEAN,
+  },
+  url: {
+    scheme: STRING,
+    /** Without port; IDNA A-labels, lower case; an IP address in canonical form. */
+    host: STRING,
+    /** Registrable domain by the Public Suffix List; the host where it has none. */
+    domain: STRING,
+    /** The scheme's default where none is written; unknown where the scheme has none. */
+    port: NUMBER,
+    /** Percent-decoded and dot segments resolved. */
+    path: STRING,
+    query: { kind: 'map', fields: null },
+    fragment: STRING,
+    has_credentials: BOOLEAN,
+    is_ip: BOOLEAN,
+  },
+  email: {
+    /** Normalised: domain in A-labels and lower case, local part lower case, display name dropped. */
+    address: STRING,
+    local: STRING,
+    /** Everything after the `@`. */
+    domain: STRING,
+    /** Registrable domain of `domain`. */
+    registrable: STRING,
+  },
+  path: {
+    /** `/`-separated, dot segments resolved, percent-encoding and backslashes folded. */
+    text: STRING,
+    name: STRING,
+    /** Lower case, without dot; empty where there is none. */
+    extension: STRING,
+    parent: STRING,
+    segments: STRINGS,
+    absolute: BOOLEAN,
+    /** True when a relative path leaves the folder it starts in. */
+    escapes: BOOLEAN,
+  },
+  ip: {
+    text: STRING,
+    version: NUMBER,
+    private: BOOLEAN,
+    loopback: BOOLEAN,
+    link_local: BOOLEAN,
+    multicast: BOOLEAN,
+    /** Neither private, loopback, link-local, multicast, reserved nor unspecified. */
+    global: BOOLEAN,
+  },
+  shell: {
+    /** Base names of every program that would run, lower case, those inside substitutions, and behind `sudo env xargs nohup time` and `sh -c`, too. */
+    programs: STRINGS,
+    /** Every literal word of every command, programs included. */
+    words: STRINGS,
+    /** True when more than one simple command would run. */
+    multiple: BOOLEAN,
+    pipes: BOOLEAN,
+    redirects: BOOLEAN,
+    /** Targets of output redirections. */
+    writes: STRINGS,
+    /** Targets of input redirections. */
+    reads: STRINGS,
+    /** Command or process substitution, backticks or arithmetic expansion. */
+    substitutions: BOOLEAN,
+    /** True when a parameter expansion hides a word from us. */
+    variables: BOOLEAN,
+    background: BOOLEAN,
+  },
+  /** The parsed value itself; its fields are whatever the text holds. */
+  json: {},
+} as const satisfies Record<ViewName, Record<string, Type>>
+
+/** Functions that are no view. `domain(x)` is the host of an address, URL or bare host name. */
+export const FUNCTIONS = {
+  domain: { args: [STRING], result: STRING },
+  count: { args: [{ kind: 'list', item: ANY }], result: NUMBER },
+  sum: { args: [{ kind: 'list', item: NUMBER }], result: NUMBER },
+  min: { args: [{ kind: 'list', item: NUMBER }], result: NUMBER },
+  max: { args: [{ kind: 'list', item: NUMBER }], result: NUMBER },
+  lower: { args: [STRING], result: STRING },
+  /** Characters (Unicode code points) of a text, or items of a list. */
+  length: { args: [ANY], result: NUMBER },
+} as const satisfies Record<string, { args: readonly Type[]; result: Type }>
+export type FunctionName = keyof typeof FUNCTIONS
