@@ -12,12 +12,24 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(npm ci --no-audit --no-fund && npm test -- --reporter=tap) 2>&1 | tee "$log" | grep -vE '^ +(ok|#|1\.\.|---|\.\.\.|[a-z])' || true
-status=${PIPESTATUS[0]}
+{ npm ci --no-audit --no-fund && npm test -- --reporter=tap; } >"$log" 2>&1
+status=$?
 
-# Assertions, counted from the innermost TAP lines; a run that failed before or beside them fails as one more.
-passed=$(grep -cE '^ +ok [0-9]+ ' "$log")
-failed=$(grep -cE '^ *not ok [0-9]+ ' "$log")
+# One line a test file, and everything that a failure has to say.
+grep -E '^(ok|not ok) ' "$log"
+if [ "$status" -ne 0 ]; then
+  echo '--- what failed'
+  grep -nE -A 25 '^ *not ok ' "$log" | head -400
+  echo '--- the end of the log'
+  tail -60 "$log"
+fi
+
+# tap's own sum over all assertions; a run that broke before or beside them counts as one failure.
+sum=$(grep -oE '^# \{ total: [0-9]+.*\}' "$log" | tail -1)
+count() { grep -oE "$1: [0-9]+" <<<"$sum" | grep -oE '[0-9]+' || echo 0; }
+passed=$(count pass)
+failed=$(count fail)
+skipped=$(count skip)
 [ "$status" -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$status" -eq 0 ]
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$status" -eq 0 ] && [ "$failed" -eq 0 ]
