@@ -120,5 +120,9 @@ export const FUNCTIONS = {
   lower: { args: [STRING], result: STRING },
   /** Characters (Unicode code points) of a text, or items of a list. */
   length: { args: [ANY], result: NUMBER },
+  /** Every text in a value, at any depth; keys are not among them (src/compiler/functions/strings.ts). */
+  strings: { args: [ANY], result: STRINGS },
+  /** Everyone whom a message with these arguments goes to (src/compiler/functions/recipients.ts); `recipients(args)`. */
+  recipients: { args: [ANY], result: STRINGS },
 } as const satisfies Record<string, { args: readonly Type[]; result: Type }>
 export type FunctionName = keyof typeof FUNCTIONS
