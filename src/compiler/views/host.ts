@@ -1,0 +1,44 @@
+import { domainToASCII } from 'node:url'
+import { getDomain } from 'tldts'
+import { hasAmbiguousOctal, parseIp } from './ip.js'
+
+/** Characters that IDNA 2003 and IDNA 2008 map to two different names (`faß.de`: `fass.de` or `xn--fa-hia.de`). */
+const IDNA_DEVIATION = /[ßẞς\u200c\u200d]/u
+const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+
+/** A host name in A-labels, lower case, without a trailing dot; or an IP address in the form of the `ip` view. */
+export interface Host {
+  readonly name: string
+  readonly isIp: boolean
+}
+
+/**
+ * Reads a host as written: UTS 46 mapping (case, full-width letters and dots, invisible characters), A-labels, one trailing
+ * dot dropped, old IPv4 forms made canonical. `undefined` for what two resolvers could take for two hosts.
+ */
+export function readHost(text: string): Host | undefined {
+  if (text.length > 1_024 || IDNA_DEVIATION.test(text)) return undefined
+  if (text.startsWith('[')) {
+    const ip = text.endsWith(']') && text.includes(':') ? parseIp(text) : undefined
+    return ip && { name: ip.text, isIp: true }
+  }
+  const ascii = domainToASCII(text).replace(/\.$/, '')
+  if (ascii === '' || ascii.length > 253) return undefined
+  // `domainToASCII` makes numeric hosts canonical (`0x7f.1`); whether their parts were ambiguous only the text tells.
+  const ip = parseIp(ascii)
+  if (ip !== undefined) return hasAmbiguousOctal(foldDigits(text)) ? undefined : { name: ip.text, isIp: true }
+  return HOST_NAME.test(ascii) ? { name: ascii, isIp: false } : undefined
+}
+
+function foldDigits(text: string): string {
+  return text
+    .normalize('NFKC')
+    .replace(/[。．｡]/g, '.')
+    .replace(/\.$/, '')
+}
+
+/** By the Public Suffix List, its private part included (`evil.github.io` is no page of `github.io`); the host where it has none. */
+export function registrableDomain(host: Host): string {
+  if (host.isIp) return host.name
+  return getDomain(host.name, { allowPrivateDomains: true, validateHostname: false }) ?? host.name
+}
