@@ -1,0 +1,297 @@
+import { parseArgs } from 'node:util'
+
+/** How the server runs. Made by {@link readConfig}, frozen, valid. */
+export interface Config {
+  /** Folder of `*.policy` files. @default `policies` */
+  readonly policies: string
+  /** Folder for the audit spool and the embedded store; made when missing. @default `./data` */
+  readonly data: string
+  /** A loopback address, for nothing authenticates callers yet; port 0 lets the system choose. @default `127.0.0.1:50051` */
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly audit: {
+    /** Where records end up: `embedded` is chDB below `data`, `none` leaves them in the spool. @default by `clickhouseUrl` */
+    readonly store: 'embedded' | 'clickhouse' | 'none'
+    /** Set if and only if `store` is `clickhouse`; may hold a password, so never printed. */
+    readonly clickhouseUrl: string | null
+    /** Largest spool, in bytes; beyond it `onFull` says what happens. 1 MiB to 1 PiB. @default 4 GiB */
+    readonly spoolMaxBytes: number
+    /** `deny` refuses every call; `shed` answers and counts what it could not record. @default `deny` */
+    readonly onFull: 'deny' | 'shed'
+  }
+  readonly limits: {
+    /** Calls that one connection may have open at a time, 1 to 100,000. @default 1,000 */
+    readonly maxConcurrentStreams: number
+    /** Calls of one DecideStream that may wait for their records at a time, 1 to 10,000. @default 256 */
+    readonly streamInFlight: number
+    /** Answers remembered for repeated request ids, 1 to 10,000,000. @default 50,000 */
+    readonly rememberedRequests: number
+  }
+  /** How long a shutdown waits for calls under way, in milliseconds, 0 to 600,000. @default 10,000 */
+  readonly drainMs: number
+  readonly log: {
+    /** @default `info` */
+    readonly level: 'debug' | 'info' | 'warn' | 'error'
+    /** `auto` is text on a terminal, JSON elsewhere. @default `auto` */
+    readonly format: 'auto' | 'json' | 'text'
+  }
+}
+
+/** The configuration is wrong; `message` holds one line a problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** One setting as people meet it: in `serve --help`, in the environment, in docs/operations.md. */
+export interface Setting {
+  readonly flag: string
+  readonly variable: string
+  /** As text, before it is read. */
+  readonly fallback: string
+  /** What it takes: `PATH`, `HOST:PORT`, `MS`, or the choices. */
+  readonly takes: string
+  readonly about: string
+}
+
+export const SETTINGS = {
+  policies: setting('policies', 'PORTCULLIS_POLICIES', 'policies', 'PATH', 'folder of *.policy files'),
+  data: setting('data', 'PORTCULLIS_DATA', './data', 'PATH', 'folder for the audit, made when missing'),
+  listen: setting('listen', 'PORTCULLIS_LISTEN', '127.0.0.1:50051', 'HOST:PORT', 'loopback address; port 0: any'),
+  auditStore: setting(
+    'audit-store',
+    'PORTCULLIS_AUDIT_STORE',
+    '',
+    'embedded|clickhouse|none',
+    'where records end up; clickhouse when CLICKHOUSE_URL is set, else embedded',
+  ),
+  clickhouseUrl: setting(
+    'clickhouse-url',
+    'CLICKHOUSE_URL',
+    '',
+    'URL',
+    'ClickHouse server, http(s)://user:password@host:8123/database',
+  ),
+  spoolMaxBytes: setting(
+    'audit-spool-max-bytes',
+    'PORTCULLIS_AUDIT_SPOOL_MAX_BYTES',
+    String(4 * 1024 ** 3),
+    'BYTES',
+    'largest spool of records not stored yet',
+  ),
+  onFull: setting(
+    'audit-on-full',
+    'PORTCULLIS_AUDIT_ON_FULL',
+    'deny',
+    'deny|shed',
+    'when the spool is full: refuse every call, or answer and count',
+  ),
+  maxConcurrentStreams: setting(
+    'max-concurrent-streams',
+    'PORTCULLIS_MAX_CONCURRENT_STREAMS',
+    '1000',
+    'COUNT',
+    'open calls a connection',
+  ),
+  streamInFlight: setting(
+    'stream-in-flight',
+    'PORTCULLIS_STREAM_IN_FLIGHT',
+    '256',
+    'COUNT',
+    'calls of one DecideStream that wait for their records',
+  ),
+  rememberedRequests: setting(
+    'remembered-requests',
+    'PORTCULLIS_REMEMBERED_REQUESTS',
+    '50000',
+    'COUNT',
+    'answers kept for repeated request ids',
+  ),
+  drainMs: setting('drain-ms', 'PORTCULLIS_DRAIN_MS', '10000', 'MS', 'how long a shutdown waits for calls under way'),
+  logLevel: setting(
+    'log-level',
+    'PORTCULLIS_LOG_LEVEL',
+    'info',
+    'debug|info|warn|error',
+    'least level that is written',
+  ),
+  logFormat: setting(
+    'log-format',
+    'PORTCULLIS_LOG_FORMAT',
+    'auto',
+    'auto|json|text',
+    'auto: text on a terminal, JSON elsewhere',
+  ),
+} as const satisfies Record<string, Setting>
+
+/** Read by clients and not by the server; known here so that one environment can serve both. */
+const CLIENT_VARIABLES = ['PORTCULLIS_SERVER']
+
+/**
+ * Flags win over the environment, which wins over the defaults. An empty variable counts as unset.
+ *
+ * @param argv without program and command: `['--listen', '127.0.0.1:0']`
+ * @throws {ConfigError} that names every problem, an unknown flag or `PORTCULLIS_` variable among them
+ */
+export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Config {
+  const problems = new Problems()
+  const flags = readFlags(argv, problems)
+  refuseUnknownVariables(env, problems)
+  const read = <T>(name: keyof typeof SETTINGS, parse: (text: string) => T): T | undefined => {
+    const { flag, variable, fallback } = SETTINGS[name]
+    const given = flags[flag]
+    const text = given ?? (env[variable] || fallback)
+    try {
+      return parse(text)
+    } catch (error) {
+      problems.add(`${given !== undefined ? `--${flag}` : variable}: ${(error as Error).message}`)
+      return undefined
+    }
+  }
+  const clickhouseUrl = read('clickhouseUrl', url)
+  const store = read('auditStore', (text) =>
+    text === '' ? (clickhouseUrl ? 'clickhouse' : 'embedded') : choice('embedded', 'clickhouse', 'none')(text),
+  )
+  if (store === 'clickhouse' && clickhouseUrl === null) problems.add('the audit store clickhouse needs CLICKHOUSE_URL')
+  const config = {
+    policies: read('policies', text),
+    data: read('data', text),
+    listen: read('listen', loopbackAddress),
+    audit: {
+      store,
+      clickhouseUrl: store === 'clickhouse' ? clickhouseUrl : null,
+      spoolMaxBytes: read('spoolMaxBytes', integer(1024 ** 2, 1024 ** 5)),
+      onFull: read('onFull', choice('deny', 'shed')),
+    },
+    limits: {
+      maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),
+      streamInFlight: read('streamInFlight', integer(1, 10_000)),
+      rememberedRequests: read('rememberedRequests', integer(1, 10_000_000)),
+    },
+    drainMs: read('drainMs', integer(0, 600_000)),
+    log: {
+      level: read('logLevel', choice('debug', 'info', 'warn', 'error')),
+      format: read('logFormat', choice('auto', 'json', 'text')),
+    },
+  }
+  problems.throwIfAny()
+  return deepFreeze(config as Config)
+}
+
+function setting(flag: string, variable: string, fallback: string, takes: string, about: string): Setting {
+  return { flag, variable, fallback, takes, about }
+}
+
+class Problems {
+  readonly #lines: string[] = []
+  add(line: string): void {
+    this.#lines.push(line)
+  }
+  throwIfAny(): void {
+    if (this.#lines.length > 0) throw new ConfigError(this.#lines.join('\n'))
+  }
+}
+
+function readFlags(argv: readonly string[], problems: Problems): Readonly<Record<string, string>> {
+  const names = Object.values(SETTINGS).map((s) => s.flag)
+  const options = Object.fromEntries(names.map((flag) => [flag, { type: 'string' as const }]))
+  const { values, tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  for (const token of tokens) {
+    if (token.kind === 'positional')
+      problems.add(`${shown(token.value)} is one word too many; settings are given as --name value`)
+    else if (token.kind === 'option' && !names.includes(token.name)) {
+      problems.add(`unknown option ${shown(token.rawName)}${didYouMean(token.name, names, '--')}`)
+    } else if (token.kind === 'option' && token.value === undefined) problems.add(`--${token.name} needs a value`)
+  }
+  return Object.fromEntries(Object.entries(values).filter((e): e is [string, string] => typeof e[1] === 'string'))
+}
+
+function refuseUnknownVariables(env: Readonly<Record<string, string | undefined>>, problems: Problems): void {
+  const known = [...Object.values(SETTINGS).map((s) => s.variable), ...CLIENT_VARIABLES]
+  for (const variable of Object.keys(env)) {
+    if (!variable.startsWith('PORTCULLIS_') || known.includes(variable)) continue
+    problems.add(`unknown variable ${shown(variable)} in the environment${didYouMean(variable, known, '')}`)
+  }
+}
+
+function text(value: string): string {
+  if (value.trim() === '') throw new Error('must not be empty')
+  if (value.includes('\0')) throw new Error('must not hold a NUL character')
+  return value
+}
+
+function choice<const T extends string>(...choices: readonly T[]): (value: string) => T {
+  return (value) => {
+    const found = choices.find((known) => known === value)
+    if (found === undefined) throw new Error(`${shown(value)} is none of ${choices.join(', ')}`)
+    return found
+  }
+}
+
+function integer(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : Number.NaN
+    if (!(number >= min && number <= max)) throw new Error(`${shown(value)} is no whole number from ${min} to ${max}`)
+    return number
+  }
+}
+
+function url(value: string): string | null {
+  if (value === '') return null
+  // The text is not repeated: it may hold a password.
+  const parsed = URL.canParse(value) ? new URL(value) : null
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw new Error('must be an http:// or https:// URL')
+  return value
+}
+
+function loopbackAddress(value: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(value)
+  const host = match?.[1] ?? match?.[2] ?? ''
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) {
+    throw new Error(
+      `${shown(value)} is no HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:50051 or [::1]:50051`,
+    )
+  }
+  if (host !== 'localhost' && host !== '::1' && !/^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)) {
+    throw new Error(
+      `${shown(host)} can be reached from other machines, and this version does not authenticate callers: ` +
+        'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost',
+    )
+  }
+  return { host, port }
+}
+
+/** The text in backticks, with what cannot be seen escaped. */
+function shown(value: string): string {
+  return `\`${JSON.stringify(value.slice(0, 100)).slice(1, -1)}\``
+}
+
+function didYouMean(given: string, known: readonly string[], prefix: string): string {
+  const [best] = known
+    .map((name) => ({ name, distance: editDistance(given, name) }))
+    .sort((a, b) => a.distance - b.distance)
+  return best && best.distance <= Math.max(2, given.length / 4) ? `; did you mean \`${prefix}${best.name}\`?` : ''
+}
+
+/** Levenshtein. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner)
+  return Object.freeze(value)
+}
