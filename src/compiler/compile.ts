@@ -1,0 +1,248 @@
+import type { Expr, RuleEffect } from '../language/ast.js'
+import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../language/checked.js'
+import { assertNever } from '../model/assert-never.js'
+import type { MatchedRule } from '../model/decision.js'
+import type { Diagnostic } from '../model/diagnostic.js'
+import type { Effect } from '../model/outcome.js'
+import { toObligation, toRequirement } from './approval.js'
+import { CompileError } from './compile-error.js'
+import { MAX_RULE_COST, staticCost } from './cost.js'
+import type { Clause, DefaultEntry, Entry, Layer, RuleEntry } from './entry.js'
+import { DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
+import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Patterns } from './lift.js'
+import { NamePatterns } from './names.js'
+import { type DeclaredTool, PolicySet } from './policy-set.js'
+import { TRUE, toTruth } from './predicate/truth.js'
+import { Predicates } from './predicates.js'
+import { type IndexedEntry, RuleIndex } from './rule-index.js'
+
+const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new Map(), tests: [] }
+
+/**
+ * Compiles the policies that judge one tenant's calls: the fleet's and the tenant's own. A tenant that the bundle does not
+ * know has no policies of its own, so every call of it is denied.
+ *
+ * @throws {CompileError} naming every rule over a limit; a bundle with errors among its diagnostics must not get here
+ */
+export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicySet {
+  const compilation = new Compilation(tenant)
+  const own = bundle.tenants.get(tenant) ?? EMPTY_LAYER
+  compilation.addLayer('fleet', bundle.fleet)
+  compilation.addLayer('tenant', own)
+  return compilation.finish(bundle.revision, declaredTools(bundle.fleet, own))
+}
+
+interface Draft {
+  readonly entry: Entry
+  readonly lifted: Lifted
+}
+
+class Compilation {
+  readonly #predicates = new Predicates()
+  readonly #patterns: Patterns = { tools: new NamePatterns(), environments: new NamePatterns() }
+  readonly #drafts: Draft[] = []
+  readonly #always: DefaultEntry[] = []
+  readonly #diagnostics: Diagnostic[] = []
+
+  constructor(readonly tenant: string) {}
+
+  addLayer(layer: Layer, checked: CheckedLayer): void {
+    for (const policy of checked.policies) {
+      this.#addDefault(layer, policy)
+      for (const rule of policy.rules) this.#addRule(layer, checked, policy, rule)
+    }
+  }
+
+  finish(revision: string, tools: ReadonlyMap<string, DeclaredTool>): PolicySet {
+    if (this.#diagnostics.length > 0) throw new CompileError(this.#diagnostics)
+    const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
+    const indexed = drafts.map(({ entry, lifted }, number) => this.#toIndexed(entry, lifted, number))
+    const tags = new Map([...tools.values()].map((tool) => [tool.name, tool.tags]))
+    return new PolicySet({
+      revision,
+      tenant: this.tenant,
+      tools,
+      entries: drafts.map(({ entry }) => entry),
+      lifted: drafts.map(({ lifted }) => lifted),
+      always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareEntries) },
+      predicates: this.#predicates,
+      index: new RuleIndex(indexed, this.#patterns, tags),
+    })
+  }
+
+  #toIndexed(entry: Entry, lifted: Lifted, number: number): IndexedEntry {
+    const { costs } = this.#predicates
+    const clauses = entry.clauses.filter((clause) => !lifted.settled.has(clause.expr))
+    const predicates = [...new Set([...entry.scope, ...clauses.map((clause) => clause.predicate)])]
+    predicates.sort((a, b) => costs[a]! - costs[b]!)
+    return { entry: number, predicates, unknownMatches: entry.unknownMatches, keys: lifted.keys, lifted }
+  }
+
+  #addDefault(layer: Layer, policy: CheckedPolicy): void {
+    const lifted = nothingLifted()
+    if (!this.#liftScope(policy.speaksFor, lifted)) return
+    const effect = policy.defaultEffect
+    const outcome =
+      effect.kind === 'default-allow' ? 'ALLOW' : effect.kind === 'default-deny' ? 'DENY' : 'REQUIRE_APPROVAL'
+    const entry: DefaultEntry = {
+      kind: 'default',
+      layer,
+      policy: policy.name,
+      finding: DEFAULT_FINDING[outcome],
+      scope: lifted.scope,
+      clauses: [],
+      unknownMatches: false,
+      checked: policy,
+      outcome,
+      approval:
+        effect.kind === 'default-approval' ? toRequirement(effect.approval, `default of ${policy.name}`, false) : null,
+    }
+    if (policy.speaksFor.every((term) => term.kind === 'scope' && term.on === 'tenant')) this.#always.push(entry)
+    else this.#drafts.push({ entry, lifted })
+  }
+
+  #addRule(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy, rule: CheckedRule): void {
+    const lifted = nothingLifted()
+    if (!this.#liftScope([...policy.speaksFor, ...rule.scope], lifted)) return
+    const conjuncts = rule.conditions.flatMap(conjunctsOf)
+    if (!this.#isAffordable(rule, conjuncts)) return
+    const clauses = conjuncts.map((expr) => this.#toClause(expr, rule, checked))
+    for (const { expr, text } of clauses) {
+      liftConjunct(expr, checked.lists, text, lifted, this.#patterns, this.#predicates)
+    }
+    if (rule.active !== null) lifted.scope.push(this.#activePredicate(rule.active))
+    this.#drafts.push({ entry: toRuleEntry(layer, rule, lifted.scope, clauses), lifted })
+  }
+
+  #liftScope(terms: CheckedRule['scope'], lifted: Lifted): boolean {
+    return terms.every((term) => liftScopeTerm(term, this.tenant, lifted, this.#patterns, this.#predicates))
+  }
+
+  #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
+    const cost = conjuncts.reduce((sum, expr) => sum + staticCost(expr), 0)
+    if (cost <= MAX_RULE_COST) return true
+    this.#diagnostics.push({
+      code: 'POL4001',
+      severity: 'error',
+      message: `rule \`${rule.id}\` may cost ${cost} steps a call, over the limit of ${MAX_RULE_COST}`,
+      hint: 'loops inside loops multiply: split the rule, or compare whole lists (`intersects`, `subset of`, `contains any of`)',
+      location: rule.location,
+    })
+    return false
+  }
+
+  #toClause(expr: Expr, rule: CheckedRule, checked: CheckedLayer): Clause {
+    return {
+      expr,
+      predicate: this.#predicates.ofCondition(expr, checked.lists),
+      text: () => rule.excerpt(expr.span),
+      location: () => rule.locate(expr.span),
+    }
+  }
+
+  #activePredicate({ fromMs, untilMs }: NonNullable<CheckedRule['active']>): number {
+    return this.#predicates.ofScope(JSON.stringify(['active', fromMs, untilMs]), 1, () => {
+      if (fromMs === null && untilMs === null) return () => TRUE
+      const from = fromMs ?? Number.NEGATIVE_INFINITY
+      const until = untilMs ?? Number.POSITIVE_INFINITY
+      return (frame) => toTruth(frame.nowMs >= from && frame.nowMs < until)
+    })
+  }
+}
+
+function conjunctsOf(expr: Expr): readonly Expr[] {
+  return expr.kind === 'and' ? expr.operands.flatMap(conjunctsOf) : [expr]
+}
+
+function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], clauses: readonly Clause[]): RuleEntry {
+  const effect = effectOf(rule.effect)
+  const matched: MatchedRule = {
+    ruleId: rule.id,
+    policy: rule.policy,
+    effect,
+    description: rule.description,
+    why: rule.effect.kind === 'deny' || rule.effect.kind === 'deny-except' ? rule.effect.why : '',
+    severity: rule.severity,
+    tags: rule.tags,
+    indeterminate: false,
+    location: rule.location,
+  }
+  return {
+    kind: 'rule',
+    layer,
+    policy: rule.policy,
+    finding: rule.monitor ? 0 : RULE_FINDING[effect],
+    scope,
+    clauses,
+    unknownMatches: effect !== 'ALLOW' && !rule.unknownMeansNoMatch,
+    rule,
+    effect,
+    monitor: rule.monitor,
+    matched,
+    indeterminate: { ...matched, indeterminate: true },
+    approval:
+      rule.effect.kind === 'require-approval' || rule.effect.kind === 'deny-except'
+        ? toRequirement(rule.effect.approval, rule.id, rule.effect.kind === 'deny-except')
+        : null,
+    obligations: rule.effect.kind === 'allow' ? rule.effect.obligations.map((node) => toObligation(node, rule.id)) : [],
+  }
+}
+
+function effectOf(effect: RuleEffect): Effect {
+  switch (effect.kind) {
+    case 'allow':
+      return 'ALLOW'
+    case 'deny':
+      return 'DENY'
+    case 'deny-except':
+      return 'DENY_EXCEPT_APPROVAL'
+    case 'require-approval':
+      return 'REQUIRE_APPROVAL'
+    default:
+      return assertNever(effect)
+  }
+}
+
+function alwaysFindings(defaults: readonly DefaultEntry[]): Record<Layer, Findings> {
+  const findings = { fleet: 0, tenant: 0 }
+  for (const { layer, finding } of defaults) findings[layer] |= finding
+  return findings
+}
+
+const EFFECT_ORDER: Readonly<Record<Effect, number>> = {
+  DENY: 0,
+  DENY_EXCEPT_APPROVAL: 1,
+  REQUIRE_APPROVAL: 2,
+  ALLOW: 3,
+}
+
+/** Rules before defaults; rules by effect, the strictest first, then by policy and id. Files and their order have no say. */
+function compareEntries(a: Entry, b: Entry): number {
+  if (a.kind === 'default' || b.kind === 'default') {
+    if (a.kind !== b.kind) return a.kind === 'default' ? 1 : -1
+    return compareTexts(a.policy, b.policy) || compareTexts(a.layer, b.layer)
+  }
+  return (
+    EFFECT_ORDER[a.effect] - EFFECT_ORDER[b.effect] ||
+    compareTexts(a.policy, b.policy) ||
+    compareTexts(a.rule.id, b.rule.id) ||
+    compareTexts(a.layer, b.layer) ||
+    compareTexts(a.rule.location.file, b.rule.location.file) ||
+    a.rule.location.start - b.rule.location.start
+  )
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function declaredTools(...layers: readonly CheckedLayer[]): ReadonlyMap<string, DeclaredTool> {
+  const tools = new Map<string, DeclaredTool>()
+  for (const layer of layers) {
+    for (const { name, tags } of layer.tools.values()) {
+      const known = tools.get(name)?.tags ?? []
+      tools.set(name, { name, tags: [...new Set([...known, ...tags])].sort() })
+    }
+  }
+  return new Map([...tools].sort(([a], [b]) => compareTexts(a, b)))
+}

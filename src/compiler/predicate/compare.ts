@@ -1,0 +1,116 @@
+import type { CompareOp } from '../../language/ast.js'
+import { assertNever } from '../../model/assert-never.js'
+import { FALSE, not, TRUE, type Truth, toTruth, UNKNOWN } from './truth.js'
+import { AddressRange, Duration, Instant, isList, isMap, type Value, type ValueMap } from './value.js'
+
+/** Deeper values are not compared: the answer is unknown. */
+export const MAX_COMPARE_DEPTH = 64
+
+/**
+ * Equality without conversions. Null equals null alone and compares with anything; otherwise two types are unknown.
+ * Numbers and big integers compare by their exact values, texts by code points, lists and maps by their members.
+ */
+export function equal(left: Value, right: Value, depth = 0): Truth {
+  if (left === undefined || right === undefined) return UNKNOWN
+  if (left === null || right === null) return toTruth(left === right)
+  switch (typeof left) {
+    case 'string':
+    case 'boolean':
+      return typeof right === typeof left ? toTruth(left === right) : UNKNOWN
+    case 'number':
+    case 'bigint':
+      return isNumeric(right) ? signTruth(orderNumbers(left, right), (sign) => sign === 0) : UNKNOWN
+    default:
+      return equalObjects(left, right, depth)
+  }
+}
+
+function equalObjects(left: Value, right: Value, depth: number): Truth {
+  if (depth === MAX_COMPARE_DEPTH) return UNKNOWN
+  if (left instanceof Instant) return right instanceof Instant ? toTruth(left.ms === right.ms) : UNKNOWN
+  if (left instanceof Duration) return right instanceof Duration ? toTruth(left.ms === right.ms) : UNKNOWN
+  if (left instanceof AddressRange) return right instanceof AddressRange ? toTruth(left.text === right.text) : UNKNOWN
+  if (isList(left)) return isList(right) ? equalLists(left, right, depth) : UNKNOWN
+  return isMap(left) && isMap(right) ? equalMaps(left, right, depth) : UNKNOWN
+}
+
+function equalLists(left: readonly Value[], right: readonly Value[], depth: number): Truth {
+  if (left.length !== right.length) return FALSE
+  let all: Truth = TRUE
+  for (let i = 0; i < left.length; i++) {
+    const truth = equal(left[i], right[i], depth + 1)
+    if (truth === FALSE) return FALSE
+    if (truth === UNKNOWN) all = UNKNOWN
+  }
+  return all
+}
+
+function equalMaps(left: ValueMap, right: ValueMap, depth: number): Truth {
+  const keys = Object.keys(left)
+  if (keys.length !== Object.keys(right).length) return FALSE
+  let all: Truth = TRUE
+  for (const key of keys) {
+    if (!Object.hasOwn(right, key)) return FALSE
+    const truth = equal(left[key], right[key], depth + 1)
+    if (truth === FALSE) return FALSE
+    if (truth === UNKNOWN) all = UNKNOWN
+  }
+  return all
+}
+
+export function isNumeric(value: Value): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint'
+}
+
+/** Negative, zero or positive as the left comes before, with or after the right; `undefined` where they have no order. */
+export function order(left: Value, right: Value): number | undefined {
+  if (isNumeric(left)) return isNumeric(right) ? orderNumbers(left, right) : undefined
+  if (typeof left === 'string') return typeof right === 'string' ? compareCodePoints(left, right) : undefined
+  if (left instanceof Instant) return right instanceof Instant ? left.ms - right.ms : undefined
+  if (left instanceof Duration) return right instanceof Duration ? left.ms - right.ms : undefined
+  return undefined
+}
+
+/** Exact across numbers and big integers; a NaN, which no JSON text denotes but a careless caller may pass, has no order. */
+function orderNumbers(left: number | bigint, right: number | bigint): number | undefined {
+  return left < right ? -1 : left > right ? 1 : left >= right ? 0 : undefined
+}
+
+/** Order by code point. JavaScript's own `<` orders by UTF-16 unit, which puts U+10000 before U+E000. */
+export function compareCodePoints(left: string, right: string): number {
+  const length = Math.min(left.length, right.length)
+  for (let i = 0; i < length; i++) {
+    const a = left.charCodeAt(i)
+    const b = right.charCodeAt(i)
+    if (a !== b) return codePointRank(a) - codePointRank(b)
+  }
+  return left.length - right.length
+}
+
+/** Moves surrogates, which begin the code points above U+FFFF, behind the rest of the units. */
+function codePointRank(unit: number): number {
+  return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
+}
+
+export function compare(op: CompareOp): (left: Value, right: Value) => Truth {
+  switch (op) {
+    case '==':
+      return (left, right) => equal(left, right)
+    case '!=':
+      return (left, right) => not(equal(left, right))
+    case '<':
+      return (left, right) => signTruth(order(left, right), (sign) => sign < 0)
+    case '<=':
+      return (left, right) => signTruth(order(left, right), (sign) => sign <= 0)
+    case '>':
+      return (left, right) => signTruth(order(left, right), (sign) => sign > 0)
+    case '>=':
+      return (left, right) => signTruth(order(left, right), (sign) => sign >= 0)
+    default:
+      return assertNever(op)
+  }
+}
+
+function signTruth(sign: number | undefined, holds: (sign: number) => boolean): Truth {
+  return sign === undefined ? UNKNOWN : toTruth(holds(sign))
+}

@@ -1,0 +1,66 @@
+import type { DefaultEntry, Layer } from '../compiler/entry.js'
+import type { ApprovalRequirement, MatchedRule } from '../model/decision.js'
+
+/** What decided: a rule of some layer, a default, or that no policy speaks. */
+export type Decider =
+  | {
+      readonly kind: 'rule'
+      readonly layer: Layer
+      readonly rule: MatchedRule
+      readonly approval: ApprovalRequirement | null
+    }
+  | { readonly kind: 'default'; readonly entry: DefaultEntry }
+  | { readonly kind: 'no-policy' }
+
+/** One sentence for people and for the agent. Holds policy text only, never text of the call, which may be hostile. */
+export function explainReason(decider: Decider, others: number, isUndeclaredTool: boolean): string {
+  switch (decider.kind) {
+    case 'rule':
+      return ruleReason(decider, others)
+    case 'default':
+      return `${defaultReason(decider.entry)}${isUndeclaredTool ? '; no policy declares this tool' : ''}.`
+    case 'no-policy':
+      return `No policy of the tenant speaks for this call, so it is denied${isUndeclaredTool ? '; no policy declares this tool' : ''}.`
+  }
+}
+
+function ruleReason({ rule, layer, approval }: Extract<Decider, { kind: 'rule' }>, others: number): string {
+  const name = `${layer === 'fleet' ? 'Fleet rule' : 'Rule'} ${rule.ruleId}`
+  const why = rule.why !== '' ? rule.why : rule.description
+  const because = why === '' ? '' : `: ${why}`
+  const more = others === 0 ? '' : ` (and ${others} more ${others === 1 ? 'rule' : 'rules'})`
+  const unknown = rule.indeterminate ? ', which could not be evaluated for this call and so counts as matched,' : ''
+  return `${name}${unknown} ${verb(rule, approval)}${because.replace(/[.\s]+$/, '')}${more}.`
+}
+
+function verb(rule: MatchedRule, approval: ApprovalRequirement | null): string {
+  switch (rule.effect) {
+    case 'ALLOW':
+      return 'allows this call'
+    case 'DENY':
+      return 'denies this call'
+    case 'REQUIRE_APPROVAL':
+      return `requires approval from ${approvers(approval)}`
+    case 'DENY_EXCEPT_APPROVAL':
+      return `denies this call unless approved by ${approvers(approval)}`
+  }
+}
+
+function defaultReason({ policy, outcome, approval, layer }: DefaultEntry): string {
+  const name = layer === 'fleet' ? 'fleet policy' : 'policy'
+  switch (outcome) {
+    case 'ALLOW':
+      return `No rule matches, and ${name} ${policy} allows by default`
+    case 'DENY':
+      return `No rule allows this call, and ${name} ${policy} denies by default`
+    case 'REQUIRE_APPROVAL':
+      return `No rule allows this call, and ${name} ${policy} requires approval from ${approvers(approval)} by default`
+  }
+}
+
+function approvers(approval: ApprovalRequirement | null): string {
+  const stages = approval?.stages ?? []
+  return stages
+    .map(({ from }) => from.map(({ count, role }) => (count === 1 ? role : `${count} of ${role}`)).join(' and '))
+    .join(', then ')
+}
