@@ -312,6 +312,7 @@ export interface GivenCall {
   readonly agent: string | null
   readonly agentLabels: Expr | null
   readonly principal: string | null
+  readonly principalLabels: Expr | null
   readonly session: string | null
   readonly tenant: string | null
   /** `map-literal` of constants, or null for no arguments. */

@@ -51,6 +51,8 @@ export interface CheckedPolicy {
   readonly defaultEffect: DefaultEffect
   readonly rules: readonly CheckedRule[]
   readonly location: Location
+  /** Turns a span of `speaksFor` or of a written `defaultEffect` into a place in a file. */
+  readonly locate: (span: { readonly start: number; readonly end: number }) => Location
 }
 
 /** A rule after templates and names: its expressions hold no {@link Expr} of kind `name` but lists and quantifier variables. */

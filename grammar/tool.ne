@@ -1,0 +1,33 @@
+# tool NAME { parameter: type, optional?: type } [tags […]]    import tools from "file.json" [tags […]]
+@lexer lexer
+tool -> "tool" dotted_name "{" parameters "}" tool_tags
+    {% ([at, name, , parameters, close, tags]) => ({
+      kind: 'tool', name, parameters: build.toArray(parameters), tags: tags?.tags ?? [], span: build.spanOf(at, tags ?? close),
+    }) %}
+  | "tool" %string "{" parameters "}" tool_tags
+    {% ([at, name, , parameters, close, tags]) => ({
+      kind: 'tool', name: build.quotedIdentifier(name), parameters: build.toArray(parameters), tags: tags?.tags ?? [],
+      span: build.spanOf(at, tags ?? close),
+    }) %}
+
+tool_import -> "import" "tools" "from" %string tool_tags
+    {% ([at, , , path, tags]) => ({
+      kind: 'tool-import', path: build.text(path), tags: tags?.tags ?? [], span: build.spanOf(at, tags ?? path),
+    }) %}
+
+tool_tags -> null {% () => null %} | tag_set {% id %}
+
+parameters -> null {% () => null %} | parameter_items trailing_comma {% ([items]) => items %}
+parameter_items ->
+    parameter {% ([item]) => build.chain(null, item) %}
+  | parameter_items "," parameter {% ([before, , item]) => build.chain(before, item) %}
+parameter ->
+    parameter_name ":" type {% ([name, , type]) => build.parameter(name, false, type) %}
+  | parameter_name "?" ":" type {% ([name, , , type]) => build.parameter(name, true, type) %}
+parameter_name -> any_word {% ([name]) => build.identifier(name) %} | %string {% ([name]) => build.quotedIdentifier(name) %}
+
+type ->
+    type_word {% ([[name]]) => ({ kind: 'type-name', name: name.text, span: build.spanOf(name) }) %}
+  | "list" "<" type ">" {% ([at, , item, close]) => ({ kind: 'type-list', item, span: build.spanOf(at, close) }) %}
+  | "{" parameters "}" {% ([at, fields, close]) => ({ kind: 'type-object', fields: build.toArray(fields), span: build.spanOf(at, close) }) %}
+type_word -> "string" | "number" | "boolean" | "map" | "any"
