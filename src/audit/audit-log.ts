@@ -1,0 +1,93 @@
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type AuditLog, type AuditRecord, AuditUnavailable, type Durability } from '../model/audit-record.js'
+import { auditFolders } from './folders.js'
+import { Masker, readOrMakeMaskKey } from './mask.js'
+import { Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.js'
+
+export interface AuditLogOptions
+  extends Partial<Pick<SpoolOptions, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
+  /** The server's data folder; the audit keeps to `audit/` in it. The caller holds the folder's lock. */
+  readonly dataDir: string
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly clock?: () => number
+  /** Told about damage, a full or failing disk, in one sentence each. @default writes to standard error */
+  readonly onProblem?: (problem: string) => void
+}
+
+/** The audit log of a running server. */
+export interface OpenAuditLog extends AuditLog {
+  /** Also tells whether records are refused right now, and why. */
+  status(): SpoolStatus
+  /** Resolves when all that was appended is on the disk. */
+  flush(): Promise<void>
+  /** Flushes and closes; later records are refused with {@link AuditUnavailable}. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the spool of a data folder and recovers what an earlier process left in it. Throws {@link AuditUnavailable}, with
+ * the folder and the way out, when it cannot be written.
+ */
+export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
+  const folders = auditFolders(options.dataDir)
+  const { masker, spool } = open(options, folders.audit, folders.spool)
+  return {
+    append: (record: AuditRecord, durability: Durability) => {
+      // The row begins with what the spool assigns; `{` of the record's own JSON is replaced.
+      const rest = masker.record(record).slice(1)
+      return spool.append((seq, writerId) => `{"writer_id":"${writerId}","seq":${seq},${rest}`, durability)
+    },
+    status: () => spool.status(),
+    flush: () => spool.flush(),
+    close: () => spool.close(),
+  }
+}
+
+function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): { masker: Masker; spool: Spool } {
+  const { segmentBytes, segmentMs, maxBytes, lazySyncMs } = options
+  try {
+    mkdirSync(auditFolder, { recursive: true, mode: 0o700 })
+    accessSync(auditFolder, constants.W_OK)
+    const masker = new Masker(readOrMakeMaskKey(auditFolder))
+    const spool = new Spool({
+      folder: spoolFolder,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+      ...(segmentMs === undefined ? {} : { segmentMs }),
+      ...(maxBytes === undefined ? {} : { maxBytes }),
+      ...(lazySyncMs === undefined ? {} : { lazySyncMs }),
+      clock: options.clock ?? Date.now,
+      onProblem: options.onProblem ?? toStandardError,
+    })
+    return { masker, spool }
+  } catch (error) {
+    if (error instanceof AuditUnavailable) throw error
+    throw new AuditUnavailable(
+      `the audit cannot be written in ${describe(options.dataDir)}: ${messageOf(error)}. ${hintFor(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function describe(dataDir: string): string {
+  const found = statSync(dataDir, { throwIfNoEntry: false })
+  return found && !found.isDirectory() ? `${dataDir} (which is no folder)` : join(dataDir, 'audit')
+}
+
+function hintFor(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'Free space on that disk, or set another data folder'
+  return 'No call can be allowed without its audit record: make the folder writable, or set another data folder'
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Control characters of hostile names must not reach a terminal. */
+export function toStandardError(problem: string): void {
+  const safe = problem.replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  process.stderr.write(`audit: ${safe}\n`)
+}

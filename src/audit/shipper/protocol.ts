@@ -1,0 +1,40 @@
+import type { QueryLimits, QueryParams, Row, StoreErrorKind } from '../store/audit-store.js'
+import type { ShipperOptions, ShipperStatus } from './shipper.js'
+
+/** What the server and its shipper process say to each other over the IPC channel of `child_process`. */
+export interface ShipperConfig {
+  readonly spoolFolder: string
+  readonly stateFolder: string
+  readonly chdbFolder: string
+  /** Null for the embedded engine. May hold a password, hence neither an argument nor a variable of the process. */
+  readonly clickhouseUrl: string | null
+  readonly chdbMemoryBytes?: number
+  readonly tuning: ShipperTuning
+}
+
+/** What tests and benchmarks shorten. */
+export type ShipperTuning = Partial<
+  Pick<ShipperOptions, 'maxRows' | 'maxBytes' | 'flushMs' | 'pollMs' | 'keepMs' | 'maxBackoffMs'>
+>
+
+export type ToShipper =
+  | { readonly type: 'start'; readonly config: ShipperConfig }
+  | {
+      readonly type: 'query'
+      readonly id: number
+      readonly sql: string
+      readonly params: QueryParams
+      readonly limits: QueryLimits
+    }
+  | { readonly type: 'drain'; readonly id: number }
+  /** Ships what is there for at most `drainMs`, then exits. */
+  | { readonly type: 'stop'; readonly drainMs: number }
+
+export type FromShipper =
+  | { readonly type: 'status'; readonly status: ShipperStatus }
+  | { readonly type: 'problem'; readonly message: string }
+  /** The store cannot be used and no retry will help; the process exits after this. */
+  | { readonly type: 'unusable'; readonly message: string }
+  | { readonly type: 'rows'; readonly id: number; readonly rows: readonly Row[] }
+  | { readonly type: 'failed'; readonly id: number; readonly kind: StoreErrorKind; readonly message: string }
+  | { readonly type: 'drained'; readonly id: number }

@@ -1,0 +1,374 @@
+import { closeSync, fdatasyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isUuid, uuidv7 } from '../../model/uuid.js'
+import { rowsOfSegment, type SpooledRow, SpoolReader } from '../spool/reader.js'
+import { listSegments } from '../spool/segments.js'
+import { type AuditStore, StoreError } from '../store/audit-store.js'
+import { readStateNumber, writeStateFile } from './state-file.js'
+
+export interface ShipperOptions {
+  readonly spoolFolder: string
+  /** Where the shipper keeps its cursor and its intent. */
+  readonly stateFolder: string
+  readonly writerId: string
+  readonly store: AuditStore
+  /** Rows of one insert. @default 10_000 */
+  readonly maxRows?: number
+  /** Bytes of one insert. @default 8 MiB */
+  readonly maxBytes?: number
+  /** Least time between two inserts that are not full. @default 1_000 */
+  readonly flushMs?: number
+  /** How often an idle shipper looks for new records. @default 100 */
+  readonly pollMs?: number
+  /** Least age of a segment, since its last write, at which it may be removed. @default 900_000 */
+  readonly keepMs?: number
+  /** Longest pause after a failed try. @default 30_000 */
+  readonly maxBackoffMs?: number
+  readonly onProblem: (problem: string) => void
+  readonly onStatus: (status: ShipperStatus) => void
+}
+
+export interface ShipperStatus {
+  /** `unavailable`: the store does not take rows at the moment; `lastError` says why. */
+  readonly state: 'starting' | 'running' | 'unavailable'
+  /** Every record up to this number was read back from the store, or is counted in `missing`. */
+  readonly storedSeq: number
+  /** Numbers that the spool had lost when they were to be sent. */
+  readonly missing: number
+  /** Rows that the store has more than once. */
+  readonly duplicates: number
+  /** Rows that the store refused; they are in `dead_letter`, with a stand-in in `events`. */
+  readonly deadLetters: number
+  /** Bytes in the spool folder. */
+  readonly spoolBytes: number
+  readonly lastError: string
+}
+
+const RETRY_MS = 250
+/** A batch with more refused rows than this, and more than 1 %, speaks of a wrong schema, not of wrong rows. */
+const MAX_REFUSED = 10
+
+/**
+ * Carries spooled records into the store, each once.
+ *
+ * INVARIANT: the cursor moves past a row only after the row was read back by its number. An acknowledgement of the store
+ * proves nothing here, and neither does a token: what is missing is sent again until the read-back has it.
+ */
+export class Shipper {
+  readonly #options: Required<ShipperOptions>
+  readonly #store: AuditStore
+  readonly #reader: SpoolReader
+  readonly #cursorFile: string
+  readonly #intentFile: string
+  readonly #stop = new AbortController()
+  /** Up to here an earlier process may have stored rows without noting it. */
+  #doubtUntil: number
+  #status: ShipperStatus
+  #failures = 0
+  #flushedAt = Number.NEGATIVE_INFINITY
+  #expiredAt = Number.NEGATIVE_INFINITY
+  #waiting: { readonly isDone: () => boolean; readonly resolve: () => void }[] = []
+
+  constructor(options: ShipperOptions) {
+    this.#options = {
+      maxRows: 10_000,
+      maxBytes: 8 * 1024 * 1024,
+      flushMs: 1_000,
+      pollMs: 100,
+      keepMs: 900_000,
+      maxBackoffMs: 30_000,
+      ...options,
+    }
+    this.#store = options.store
+    this.#reader = new SpoolReader(options.spoolFolder, options.onProblem)
+    mkdirSync(options.stateFolder, { recursive: true })
+    this.#cursorFile = join(options.stateFolder, 'cursor.json')
+    this.#intentFile = join(options.stateFolder, 'intent.json')
+    const cursor = readStateNumber(this.#cursorFile, 'seq')
+    this.#doubtUntil = Math.max(cursor, readStateNumber(this.#intentFile, 'to'))
+    this.#status = {
+      state: 'starting',
+      storedSeq: cursor,
+      missing: 0,
+      duplicates: 0,
+      deadLetters: 0,
+      spoolBytes: 0,
+      lastError: '',
+    }
+  }
+
+  status(): ShipperStatus {
+    return this.#status
+  }
+
+  /**
+   * Runs until {@link stop}. What is still in the spool is compared with the store from its oldest record on, so that
+   * rows which the store lost after it had them (a power cut) are sent again.
+   */
+  async run(): Promise<void> {
+    await this.#persist(() => this.#store.migrate())
+    await this.#persist(() => this.#store.settle())
+    this.#update({ state: 'running', lastError: '' })
+    this.#reader.seek(0)
+    while (!this.#stop.signal.aborted) {
+      const worked = await this.#step()
+      this.#settleWaiting()
+      if (!worked) await this.#pause(this.#options.pollMs)
+    }
+  }
+
+  /** Ends {@link run} after the batch at hand. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Resolves when the shipper has found the spool empty once from now on. */
+  drained(): Promise<void> {
+    let looks = 0
+    return new Promise((resolve) => {
+      this.#waiting.push({ isDone: () => this.#idle && ++looks > 1, resolve })
+    })
+  }
+
+  #idle = false
+
+  async #step(): Promise<boolean> {
+    const since = performance.now() - this.#flushedAt
+    // Draining does not wait for company.
+    if (since < this.#options.flushMs && this.#waiting.length === 0) await this.#pause(this.#options.flushMs - since)
+    if (this.#stop.signal.aborted) return false
+    const reading = this.#reader.read(this.#options)
+    this.#idle = reading.kind === 'none'
+    switch (reading.kind) {
+      case 'none':
+        await this.#persist(() => this.#expire())
+        return false
+      case 'gap':
+        await this.#persist(() => this.#noteGap(reading.from, reading.to, reading.reason))
+        return true
+      case 'rows':
+        await this.#ship(reading.rows, reading.segment)
+        this.#flushedAt = reading.full ? Number.NEGATIVE_INFINITY : performance.now()
+        await this.#persist(() => this.#expire())
+        return true
+    }
+  }
+
+  async #ship(rows: readonly SpooledRow[], segment: string): Promise<void> {
+    const from = rows[0]!.seq
+    const to = rows.at(-1)!.seq
+    if (to > this.#doubtUntil) {
+      // What the store has must outlive a power cut in the spool too, else its numbers would be given out again.
+      syncFile(segment)
+      writeStateFile(this.#intentFile, { writer: this.#options.writerId, from, to })
+    }
+    let inDoubt = from <= this.#doubtUntil
+    const isStored = await this.#persist(async () => {
+      let missing = inDoubt ? await this.#missing(rows) : rows
+      if (missing.length === 0) return
+      inDoubt = true
+      await this.#insert(missing, { left: Math.max(MAX_REFUSED, Math.ceil(rows.length / 100)) })
+      missing = await this.#missing(rows)
+      if (missing.length > 0) {
+        throw new StoreError(
+          'unavailable',
+          `${missing.length} of ${rows.length} rows are not there after an insert that succeeded`,
+        )
+      }
+    })
+    if (isStored) this.#advance(to)
+  }
+
+  #advance(seq: number): void {
+    if (seq <= this.#status.storedSeq) return
+    writeStateFile(this.#cursorFile, { writer: this.#options.writerId, seq })
+    this.#update({ storedSeq: seq })
+  }
+
+  /** Those of the rows that the store does not have. */
+  async #missing(rows: readonly SpooledRow[]): Promise<readonly SpooledRow[]> {
+    const first = rows[0]
+    const last = rows.at(-1)
+    if (!first || !last) return []
+    const stored = await this.#store.seqsInRange(this.#options.writerId, first.seq, last.seq)
+    let duplicates = 0
+    for (const copies of stored.values()) duplicates += copies - 1
+    if (duplicates > 0) {
+      this.#options.onProblem(
+        `audit store: ${duplicates} rows too many between ${first.seq} and ${last.seq} of writer ${this.#options.writerId}`,
+      )
+      this.#update({ duplicates: this.#status.duplicates + duplicates })
+    }
+    return rows.filter((row) => !stored.has(row.seq))
+  }
+
+  /** Inserts rows; one that the store refuses goes to the dead letters, and a stand-in takes its number. */
+  async #insert(rows: readonly SpooledRow[], refusals: { left: number }): Promise<void> {
+    try {
+      await this.#store.insert('events', toNdjson(rows))
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind !== 'data') throw error
+      const [only] = rows
+      if (rows.length === 1 && only) {
+        await this.#bury(only, error, refusals)
+        return
+      }
+      const named = Number(/\(at row (\d+)\)/.exec(error.message)?.[1] ?? 0)
+      const suspect = rows[named - 1]
+      const parts = suspect ? [[suspect], rows.filter((row) => row !== suspect)] : halves(rows)
+      for (const part of parts) {
+        const missing = await this.#missing(part)
+        if (missing.length > 0) await this.#insert(missing, refusals)
+      }
+    }
+  }
+
+  async #bury(row: SpooledRow, error: StoreError, refusals: { left: number }): Promise<void> {
+    if (refusals.left-- <= 0) {
+      throw new StoreError(
+        'unavailable',
+        `the store refuses too many rows of one batch; is its schema changed? ${error.message}`,
+      )
+    }
+    this.#options.onProblem(
+      `audit store: row ${row.seq} of writer ${this.#options.writerId} is refused and kept in dead_letter: ${error.message}`,
+    )
+    await this.#deadLetter(row.seq, row.seq, row.payload.toString('utf8'), error.message)
+    await this.#store.insert('events', toNdjson([standIn(row, this.#options.writerId)]))
+    this.#update({ deadLetters: this.#status.deadLetters + 1 })
+  }
+
+  async #deadLetter(seq: number, seqTo: number, raw: string, error: string): Promise<void> {
+    const line = JSON.stringify({ writer_id: this.#options.writerId, seq, seq_to: seqTo, raw, error })
+    await this.#store.insert('dead_letter', Buffer.from(`${line}\n`))
+  }
+
+  async #noteGap(from: number, to: number, reason: string): Promise<void> {
+    // A number that the spool lost may be in the store: sent before the damage.
+    const stored = await this.#store.seqsInRange(this.#options.writerId, from, to)
+    const missing = to - from + 1 - stored.size
+    if (missing > 0) {
+      this.#options.onProblem(`audit spool: ${missing} records between ${from} and ${to} are lost: ${reason}`)
+      await this.#deadLetter(from, to, '', `lost from the spool: ${reason}`)
+      this.#update({ missing: this.#status.missing + missing })
+    }
+    this.#advance(to)
+  }
+
+  /** Removes segments that are old enough and wholly in the store. The last one stays: it carries the numbers on. */
+  async #expire(): Promise<void> {
+    if (performance.now() - this.#expiredAt < this.#options.flushMs) return
+    this.#expiredAt = performance.now()
+    const segments = listSegments(this.#options.spoolFolder)
+    for (const [index, segment] of segments.entries()) {
+      const next = segments[index + 1]
+      if (!next || next.firstSeq - 1 > this.#status.storedSeq) break
+      const modifiedMs = statSync(segment.path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+      if (Date.now() - modifiedMs < this.#options.keepMs) break
+      const rows = rowsOfSegment(segment.path).filter((row) => row.seq <= this.#status.storedSeq)
+      const missing = await this.#missing(rows)
+      if (missing.length > 0) {
+        this.#options.onProblem(
+          `audit store: lost ${missing.length} rows that it had confirmed; they are sent again from ${segment.path}`,
+        )
+        await this.#insert(missing, { left: MAX_REFUSED })
+        break
+      }
+      rmSync(segment.path, { force: true })
+    }
+    const spoolBytes = listSegments(this.#options.spoolFolder).reduce((sum, segment) => sum + sizeOf(segment.path), 0)
+    if (spoolBytes !== this.#status.spoolBytes) this.#update({ spoolBytes })
+  }
+
+  /** Repeats until it succeeds (true) or the shipper stops; each failure is told and followed by a longer pause. */
+  async #persist(action: () => Promise<void>): Promise<boolean> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        if (this.#failures > 0) await this.#store.settle()
+        await action()
+        this.#failures = 0
+        if (this.#status.state === 'unavailable') this.#update({ state: 'running', lastError: '' })
+        return true
+      } catch (error) {
+        // At the start a person is there to mend it; later it is waited for, since the spool holds everything.
+        if (this.#status.state === 'starting' && error instanceof StoreError && error.kind === 'unusable') throw error
+        const message = error instanceof Error ? error.message : String(error)
+        if (this.#failures === 0 || message !== this.#status.lastError)
+          this.#options.onProblem(`audit store: ${message}`)
+        this.#failures++
+        this.#update({ state: 'unavailable', lastError: message })
+        const longest = Math.min(this.#options.maxBackoffMs, RETRY_MS * 2 ** Math.min(this.#failures, 16))
+        await this.#pause(longest * (0.5 + Math.random() / 2))
+      }
+    }
+    return false
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined)
+  }
+
+  #settleWaiting(): void {
+    const done = this.#waiting.filter((waiting) => waiting.isDone())
+    this.#waiting = this.#waiting.filter((waiting) => !done.includes(waiting))
+    for (const waiting of done) waiting.resolve()
+  }
+
+  #update(change: Partial<ShipperStatus>): void {
+    this.#status = { ...this.#status, ...change }
+    this.#options.onStatus(this.#status)
+  }
+}
+
+function toNdjson(rows: readonly SpooledRow[]): Buffer {
+  const line = Buffer.from('\n')
+  return Buffer.concat(rows.flatMap((row) => [row.payload, line]))
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+function halves(rows: readonly SpooledRow[]): SpooledRow[][] {
+  const middle = Math.ceil(rows.length / 2)
+  return [rows.slice(0, middle), rows.slice(middle)]
+}
+
+/** A row that the store takes for sure: the number, and of the rest what is certainly valid. */
+function standIn(row: SpooledRow, writerId: string): SpooledRow {
+  const given = parsed(row.payload)
+  const ts =
+    typeof given['ts'] === 'number' && given['ts'] > 0 && given['ts'] < 4_102_444_800_000 ? given['ts'] : Date.now()
+  const id = typeof given['event_id'] === 'string' && isUuid(given['event_id']) ? given['event_id'] : uuidv7(ts)
+  const line = JSON.stringify({
+    event_id: id,
+    writer_id: writerId,
+    seq: row.seq,
+    schema_v: 1,
+    ts: Math.trunc(ts),
+    kind: 'quarantined',
+    tenant: typeof given['tenant'] === 'string' ? given['tenant'] : '',
+    outcome: 'NONE',
+    reason: 'the store refused this row; see dead_letter',
+  })
+  return { seq: row.seq, payload: Buffer.from(line) }
+}
+
+function parsed(payload: Buffer): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(payload.toString('utf8'))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fdatasyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

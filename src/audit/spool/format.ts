@@ -1,0 +1,86 @@
+import { crc32 } from 'node:zlib'
+
+/**
+ * The bytes of a spool segment; docs/spool-format.md has the same as tables. Everything is little-endian.
+ *
+ * header (64 bytes): magic `PCSPOOL\0`, u32 version, u32 epoch, u64 first seq, 36 bytes writer id, u32 crc32 of the 60 before
+ * frame: u32 payload length, u32 crc32 over seq and payload, u64 seq, payload (one JSON line without its line break)
+ */
+export const VERSION = 1
+export const HEADER_BYTES = 64
+export const FRAME_HEADER_BYTES = 16
+/** A longer frame is damage. Well above what masking lets through (16 KiB of arguments and names of 256 bytes). */
+export const MAX_PAYLOAD_BYTES = 1024 * 1024
+
+const MAGIC = Buffer.from('PCSPOOL\0', 'latin1')
+
+export interface SegmentHeader {
+  readonly writerId: string
+  /** Counts the segments that this writer opened; tells two segments with one first seq apart. */
+  readonly epoch: number
+  readonly firstSeq: number
+}
+
+/** One record as it lies in a segment. */
+export interface Frame {
+  readonly seq: number
+  readonly payload: Buffer
+  /** Offset of the first byte after the frame. */
+  readonly end: number
+}
+
+export function encodeHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES)
+  MAGIC.copy(bytes, 0)
+  bytes.writeUInt32LE(VERSION, 8)
+  bytes.writeUInt32LE(header.epoch, 12)
+  bytes.writeBigUInt64LE(BigInt(header.firstSeq), 16)
+  bytes.write(header.writerId, 24, 36, 'latin1')
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60)
+  return bytes
+}
+
+/** Null when the bytes are no header of this version. */
+export function decodeHeader(bytes: Buffer): SegmentHeader | null {
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return null
+  if (bytes.readUInt32LE(60) !== crc32(bytes.subarray(0, 60)) || bytes.readUInt32LE(8) !== VERSION) return null
+  return {
+    epoch: bytes.readUInt32LE(12),
+    firstSeq: Number(bytes.readBigUInt64LE(16)),
+    writerId: bytes.toString('latin1', 24, 60),
+  }
+}
+
+/** A frame ready to be written. `line` is the payload; throws RangeError when it is over {@link MAX_PAYLOAD_BYTES}. */
+export function encodeFrame(seq: number, line: string): Buffer {
+  const length = Buffer.byteLength(line)
+  if (length > MAX_PAYLOAD_BYTES)
+    throw new RangeError(`the record has ${length} bytes; a frame holds ${MAX_PAYLOAD_BYTES}`)
+  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length)
+  bytes.writeUInt32LE(length, 0)
+  bytes.writeBigUInt64LE(BigInt(seq), 8)
+  bytes.write(line, FRAME_HEADER_BYTES, 'utf8')
+  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4)
+  return bytes
+}
+
+/** The frame at `at`; null when there is none, or not all of it. */
+export function frameAt(bytes: Buffer, at: number): Frame | null {
+  if (at + FRAME_HEADER_BYTES > bytes.length) return null
+  const length = bytes.readUInt32LE(at)
+  if (length === 0 || length > MAX_PAYLOAD_BYTES) return null
+  const end = at + FRAME_HEADER_BYTES + length
+  if (end > bytes.length || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return null
+  return { seq: Number(bytes.readBigUInt64LE(at + 8)), payload: bytes.subarray(at + FRAME_HEADER_BYTES, end), end }
+}
+
+/**
+ * Offset of the next valid frame at or after `from`, or -1. Tried at every offset; a length field is implausible in the
+ * middle of JSON text, which has no zero bytes, so few offsets come as far as the checksum.
+ */
+export function nextFrameAfter(bytes: Buffer, from: number): number {
+  for (let at = from; at + FRAME_HEADER_BYTES <= bytes.length; at++) {
+    if (bytes[at + 3] === 0 && frameAt(bytes, at)) return at
+  }
+  return -1
+}

@@ -1,0 +1,137 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Session } from 'chdb'
+import {
+  type AuditStore,
+  type AuditTable,
+  insertSettings,
+  limitedSql,
+  type QueryLimits,
+  type QueryParams,
+  type Row,
+  StoreError,
+  seqsInRangeSql,
+  toSeqs,
+  toStoreError,
+} from './audit-store.js'
+import { migrate } from './migrations.js'
+
+export interface ChdbOptions {
+  /** Folder of the engine; locked by one process at a time. */
+  readonly folder: string
+  /** Cap of the engine's memory in bytes. @default 700 MB */
+  readonly memoryBytes?: number
+}
+
+/**
+ * The embedded ClickHouse engine. Its calls block threads of libuv's pool for as long as they run, so it belongs into a
+ * process of its own, never into the one that answers Decide.
+ */
+export async function openChdbStore(options: ChdbOptions): Promise<AuditStore> {
+  const { Session } = await load()
+  mkdirSync(options.folder, { recursive: true })
+  const config = join(options.folder, 'config.xml')
+  writeFileSync(config, configXml(options.memoryBytes ?? 700_000_000))
+  const args = [`--config-file=${config}`, '--max_threads=1', '--max_insert_threads=1', '--session_timezone=UTC']
+  const open = (): Session => {
+    try {
+      return new Session(join(options.folder, 'data'), { connectionArgs: args })
+    } catch (error) {
+      throw new StoreError(
+        'unusable',
+        `the embedded audit store in ${options.folder} cannot be opened: another process has it open, or the folder cannot be written ` +
+          `(${error instanceof Error ? error.message : String(error)}). Stop the other process, or give this one a data folder of its own`,
+        { isPassing: true, cause: error },
+      )
+    }
+  }
+  // A connection runs one statement at a time: a slow query must not hold up an insert.
+  const writer = open()
+  const reader = open()
+  return new ChdbStore(writer, reader)
+}
+
+async function load(): Promise<typeof import('chdb')> {
+  try {
+    return await import('chdb')
+  } catch (error) {
+    throw new StoreError(
+      'unusable',
+      'the embedded audit store needs the optional package `chdb` (Linux with glibc, or macOS): run `npm install chdb`, ' +
+        `or set CLICKHOUSE_URL to a ClickHouse server (${error instanceof Error ? error.message : String(error)})`,
+      { cause: error },
+    )
+  }
+}
+
+class ChdbStore implements AuditStore {
+  readonly database = 'audit'
+  readonly #writer: Session
+  readonly #reader: Session
+
+  constructor(writer: Session, reader: Session) {
+    this.#writer = writer
+    this.#reader = reader
+  }
+
+  async migrate(): Promise<void> {
+    await migrate(this.database, (sql) => run(this.#writer, sql, {}), ' ENGINE = Atomic')
+  }
+
+  async insert(table: AuditTable, ndjson: Buffer): Promise<void> {
+    try {
+      await this.#writer.insert({
+        table: `${this.database}.${table}`,
+        values: ndjson,
+        format: 'JSONEachRow',
+        // chDB writes these into the SQL text.
+        settings: insertSettings(),
+      })
+    } catch (error) {
+      throw toStoreError(error)
+    }
+  }
+
+  async seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>> {
+    const sql = limitedSql(seqsInRangeSql(this.database), { maxRows: to - from + 1, maxMs: 60_000 })
+    return toSeqs(await run(this.#writer, sql, { writer: writerId, from, to }))
+  }
+
+  async query(sql: string, params: QueryParams, limits: QueryLimits = {}): Promise<readonly Row[]> {
+    return run(this.#reader, limitedSql(sql, limits), params)
+  }
+
+  /** The engine is in this process, and a process that died took its inserts with it. */
+  async settle(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#reader.close()
+    this.#writer.close()
+  }
+}
+
+async function run(session: Session, sql: string, params: QueryParams): Promise<readonly Row[]> {
+  try {
+    const result = await session.queryBindAsync(sql, params, { format: 'JSONEachRow' })
+    return parseRows(result.text())
+  } catch (error) {
+    throw toStoreError(error)
+  }
+}
+
+export function parseRows(ndjson: string): Row[] {
+  return ndjson
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Row)
+}
+
+function configXml(memoryBytes: number): string {
+  return `<clickhouse>
+  <max_server_memory_usage>${memoryBytes}</max_server_memory_usage>
+  <mark_cache_size>67108864</mark_cache_size>
+  <uncompressed_cache_size>16777216</uncompressed_cache_size>
+  <background_pool_size>2</background_pool_size>
+</clickhouse>
+`
+}
