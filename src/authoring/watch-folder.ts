@@ -2,6 +2,8 @@ import { type FSWatcher, watch } from 'node:fs'
 import { findPolicyFiles } from './policy-folder.js'
 
 export interface FolderWatch {
+  /** Resolves once the folder was looked at: every later change is told. */
+  readonly ready: Promise<void>
   /** Stops watching. No `onChange` begins after it returns. */
   close(): void
 }
@@ -54,8 +56,8 @@ export function watchPolicyFolder(root: string, onChange: () => void, options: W
   const poll = setInterval(() => void look(), pollMs)
   poll.unref()
   const watcher = watchQuietly(root, () => void look())
-  void look()
   return {
+    ready: look(),
     close() {
       closed = true
       clearInterval(poll)

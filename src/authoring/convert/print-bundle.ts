@@ -1,5 +1,6 @@
 import { assertNever } from '../../model/assert-never.js'
 import type { JsonBundle, JsonCondition, JsonRule } from './json-bundle.js'
+import { isName } from './name.js'
 import { sharperForm } from './sharper.js'
 
 export interface PrintOptions {
@@ -16,7 +17,11 @@ export function printBundle(bundle: JsonBundle, options: PrintOptions): string {
 }
 
 function header(bundle: JsonBundle, options: PrintOptions): string {
-  const effects = { ALLOW: 'allow', DENY: 'deny', REQUIRE_APPROVAL: `require approval from ${bundle.defaultRole}` }
+  const effects = {
+    ALLOW: 'allow',
+    DENY: 'deny',
+    REQUIRE_APPROVAL: `require approval from ${role(bundle.defaultRole)}`,
+  }
   return `policy ${options.name}\ndefault ${effects[bundle.defaultOutcome]}`
 }
 
@@ -51,7 +56,11 @@ function printRule(rule: JsonRule): string {
 function term(on: 'tool' | 'env', pattern: string): string {
   if (pattern === '*') return ''
   if (pattern.includes('*')) return `${on} like ${JSON.stringify(pattern)}`
-  return `${on} ${/^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*$/.test(pattern) ? pattern : JSON.stringify(pattern)}`
+  return `${on} ${isDottedName(pattern) ? pattern : JSON.stringify(pattern)}`
+}
+
+function isDottedName(text: string): boolean {
+  return text.split('.').every((part) => isName(part))
 }
 
 function effect(rule: JsonRule): string {
@@ -59,12 +68,16 @@ function effect(rule: JsonRule): string {
     case 'ALLOW':
       return 'allow'
     case 'DENY':
-      return rule.role === '' ? 'deny' : `deny except approval from ${rule.role}`
+      return rule.role === '' ? 'deny' : `deny except approval from ${role(rule.role)}`
     case 'REQUIRE_APPROVAL':
-      return `require approval from ${rule.role}`
+      return `require approval from ${role(rule.role)}`
     default:
       return assertNever(rule.outcome)
   }
+}
+
+function role(name: string): string {
+  return isName(name) ? name : JSON.stringify(name)
 }
 
 function conjunct(condition: JsonCondition, of: number): string {
@@ -96,7 +109,7 @@ function expression(condition: JsonCondition): string {
 function notIn(domains: readonly string[], lists: readonly string[]): string {
   const sets = [...lists]
   if (domains.length > 0) sets.push(`[${domains.map((domain) => JSON.stringify(domain.toLowerCase())).join(', ')}]`)
-  return sets.map((set) => `domain(r) not in ${set}`).join(' and ')
+  return sets.map((set) => `email(r).domain not in ${set}`).join(' and ')
 }
 
 function number(value: number): string {

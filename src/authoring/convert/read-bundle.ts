@@ -2,12 +2,12 @@ import type { JsonObject, JsonValue } from '../../model/json.js'
 import type { Outcome } from '../../model/outcome.js'
 import { readDailyWindow } from './daily-window.js'
 import type { ConversionProblem, JsonBundle, JsonCondition, JsonRule } from './json-bundle.js'
+import { isName } from './name.js'
 
 /** Who is asked when a rule requires approval and names nobody. */
 export const DEFAULT_ROLE = 'approver'
 
 const ID = /^[A-Za-z_][A-Za-z0-9_]*$/
-const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/
 const OUTCOMES: readonly string[] = ['ALLOW', 'DENY', 'REQUIRE_APPROVAL']
 
 /**
@@ -52,7 +52,8 @@ class Reader {
       'exceptions',
     ])
     const id = this.text(rule['id'], `${path}.id`)
-    if (id !== '' && !ID.test(id)) this.problem(`${path}.id`, 'holds more than letters, digits and underscores')
+    if (id !== '' && !isName(id))
+      this.problem(`${path}.id`, 'is no name: letters, digits, `_` and inner `-`, and no word of the language')
     const description =
       rule['description'] === undefined ? '' : this.text(rule['description'], `${path}.description`, true)
     const match =
@@ -98,9 +99,7 @@ class Reader {
   }
 
   private role(json: JsonValue | undefined, path: string): string {
-    const role = this.text(json, path)
-    if (role !== '' && !NAME.test(role)) this.problem(path, 'is no role name: letters, digits, `-` and `_`')
-    return role
+    return this.text(json, path)
   }
 
   private pattern(json: JsonValue | undefined, path: string): string {
@@ -165,7 +164,7 @@ const CONDITIONS: Readonly<Record<string, (reader: Reader, json: JsonValue, path
     const entries = reader.texts(json, path)
     const lists = entries.filter((entry) => !entry.includes('.'))
     for (const list of lists) {
-      if (list !== '' && !ID.test(list)) reader.problem(path, `\`${list}\` is neither a domain nor the name of a list`)
+      if (list !== '' && !isName(list)) reader.problem(path, `\`${list}\` is neither a domain nor the name of a list`)
     }
     return { kind: 'recipient_domain_not_in', domains: entries.filter((entry) => entry.includes('.')), lists }
   },

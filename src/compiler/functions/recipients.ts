@@ -9,6 +9,7 @@ export const RECIPIENT_KEYS = ['to', 'recipient', 'recipients', 'cc', 'bcc'] as 
  * angle brackets, so that a header with 5,000 addresses does not count as one.
  *
  * @returns undefined (unknown) when the value is no map, names no recipients at all, or names them in another shape
+ *   or with a quote that never ends
  */
 export function recipientsOf(value: JsonValue | undefined): readonly string[] | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
@@ -22,7 +23,7 @@ export function recipientsOf(value: JsonValue | undefined): readonly string[] | 
     for (const item of Array.isArray(field) ? field : [field]) {
       const text = addressText(item)
       if (text === undefined) return undefined
-      split(text, found)
+      if (!split(text, found)) return undefined
     }
   }
   return named ? found : undefined
@@ -36,8 +37,11 @@ function addressText(item: JsonValue): string | undefined {
   return typeof address === 'string' && email === undefined ? address : undefined
 }
 
-/** An empty text counts as one recipient, which no list knows: an odd call is for a rule to restrict, not for us to drop. */
-function split(text: string, into: string[]): void {
+/**
+ * False for a quote or bracket that is never closed: it could hide any number of recipients. An empty text counts as one
+ * recipient, which no list knows: an odd call is for a rule to restrict, not for us to drop.
+ */
+function split(text: string, into: string[]): boolean {
   let start = 0
   let quoted = false
   let bracketed = false
@@ -56,4 +60,5 @@ function split(text: string, into: string[]): void {
     }
   }
   add(text.length)
+  return !quoted && !bracketed
 }
