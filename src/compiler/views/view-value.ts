@@ -9,7 +9,7 @@ export type ViewValue = JsonValue | ViewRecord
 export type ViewRecord = Readonly<Record<string, JsonValue | undefined>>
 
 export interface SqlView extends ViewRecord {
-  readonly statements: readonly string[]
+  readonly statements: readonly string[] | undefined
   readonly tables: readonly string[] | undefined
   readonly columns: readonly string[] | undefined
   readonly functions: readonly string[] | undefined
