@@ -83,11 +83,13 @@ export function liftScopeTerm(
     case 'tenant':
       return term.patterns.some((pattern) => fits(pattern)(tenant))
     case 'tool':
+      if (term.patterns.some(isEverything)) return true
       lifted.toolTerms.push(term.patterns.map((pattern) => patterns.tools.intern(pattern.kind, pattern.text)))
       lifted.scopeToolTerms++
       lifted.texts.push(describe('tool', term.patterns))
       return true
     case 'env':
+      if (term.patterns.some(isEverything)) return true
       lifted.envTerms.push(term.patterns.map((pattern) => patterns.environments.intern(pattern.kind, pattern.text)))
       lifted.scopeEnvTerms++
       lifted.texts.push(describe('env', term.patterns))
@@ -96,6 +98,11 @@ export function liftScopeTerm(
       liftSubject(term.on, term.on, (subject) => subject.id, term.patterns, lifted, predicates)
       return true
   }
+}
+
+/** `*` demands nothing. */
+function isEverything({ kind, text }: NamePattern): boolean {
+  return kind === 'glob' && /^\*+$/.test(text)
 }
 
 function own(subject: Subject, label: string): string | undefined {

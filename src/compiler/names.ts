@@ -1,5 +1,10 @@
 import { compileGlob } from './glob.js'
 
+export interface Pattern {
+  readonly kind: 'literal' | 'glob' | 'tag'
+  readonly text: string
+}
+
 interface Node {
   readonly next: Map<number, Node>
   /** The longest proper suffix of this node's text that is a node, too. */
@@ -16,6 +21,7 @@ interface Node {
  * each glob is a word of one Aho-Corasick automaton, and only where the word occurs is the glob itself tried.
  */
 export class NamePatterns {
+  readonly #patterns: Pattern[] = []
   readonly #ids = new Map<string, number>()
   readonly #literals = new Map<string, number>()
   readonly #tags = new Map<string, number>()
@@ -26,16 +32,22 @@ export class NamePatterns {
   #isLinked = true
 
   /** The number of a pattern; equal patterns have one number. */
-  intern(kind: 'literal' | 'glob' | 'tag', text: string): number {
+  intern(kind: Pattern['kind'], text: string): number {
     const key = `${kind}:${text}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
-    const id = this.#ids.size
+    const id = this.#patterns.length
+    this.#patterns.push({ kind, text })
     this.#ids.set(key, id)
     if (kind === 'literal') this.#literals.set(text, id)
     else if (kind === 'tag') this.#tags.set(text, id)
     else this.#addGlob(id, text)
     return id
+  }
+
+  /** The pattern that has this number. */
+  pattern(id: number): Pattern {
+    return this.#patterns[id]!
   }
 
   /** Names that some pattern spells out. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Lifted, Patterns } from './lift.js'
+import type { Pattern } from './names.js'
 import { buildProgram, EMPTY_PROGRAM, type Indexed, type Program } from './program.js'
 
 /** Integers that programs built at load may hold in all (4 bytes each); the rest are built when first asked for. */
@@ -109,6 +110,21 @@ export class RuleIndex {
     return counts
   }
 
+  /** Entries that no tool, environment or table keeps from being walked for some call of every tool. */
+  walkedForEveryTool(): Set<number> {
+    const program = this.#everyToolPrograms[0]
+    return new Set(program === undefined ? [] : entriesIn(program.code))
+  }
+
+  /** The patterns of an entry's most selective tool term, or of its most selective environment term, if it has one. */
+  anchorOf(entry: number): { readonly on: 'tool' | 'env'; readonly patterns: readonly Pattern[] } | undefined {
+    const { toolTerms, envTerms } = this.#entries[entry]!.lifted
+    const { tools, environments } = this.#patterns
+    if (toolTerms.length > 0) return { on: 'tool', patterns: smallest(toolTerms).map((id) => tools.pattern(id)) }
+    if (envTerms.length > 0) return { on: 'env', patterns: smallest(envTerms).map((id) => environments.pattern(id)) }
+    return undefined
+  }
+
   #otherKnown(): EnvironmentClass | undefined {
     return this.#patterns.environments.hasGlobs() ? undefined : this.#otherEnvironment
   }
@@ -120,8 +136,7 @@ export class RuleIndex {
         this.#everyTool.push(at)
         continue
       }
-      const anchor = terms.reduce((best, term) => (term.length < best.length ? term : best))
-      for (const pattern of new Set(anchor)) {
+      for (const pattern of new Set(smallest(terms))) {
         const entries = this.#byToolPattern.get(pattern)
         if (entries === undefined) this.#byToolPattern.set(pattern, [at])
         else entries.push(at)
@@ -206,9 +221,16 @@ function termsHold(terms: readonly (readonly number[])[], matched: ReadonlySet<n
   return terms.every((term) => term.some((pattern) => matched.has(pattern)))
 }
 
+function smallest(terms: readonly (readonly number[])[]): readonly number[] {
+  return terms.reduce((best, term) => (term.length < best.length ? term : best))
+}
+
+function* entriesIn(code: Int32Array): Iterable<number> {
+  for (let at = 0; at < code.length; at += 2 + (code[at + 1]! >> 1)) yield code[at]!
+}
+
 function entriesOf(program: Program, found = new Set<number>()): Set<number> {
-  const { code } = program
-  for (let at = 0; at < code.length; at += 2 + (code[at + 1]! >> 1)) found.add(code[at]!)
+  for (const entry of entriesIn(program.code)) found.add(entry)
   for (const branch of program.branches) for (const part of branch.table.values()) entriesOf(part, found)
   return found
 }

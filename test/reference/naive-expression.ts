@@ -1,0 +1,302 @@
+import { recipientsOf } from '../../src/compiler/functions/recipients.js'
+import { stringsOf } from '../../src/compiler/functions/strings.js'
+import { compileRegex } from '../../src/compiler/regex.js'
+import { compileTimeWindow } from '../../src/compiler/time-window.js'
+import { domain, ipInCidr, parseView, underPath } from '../../src/compiler/views/index.js'
+import type { IpView, PathView } from '../../src/compiler/views/view-value.js'
+import type { ArithmeticOp, CompareOp, Expr, RelationOp } from '../../src/language/ast.js'
+import type { ListItem } from '../../src/language/checked.js'
+import type { ViewName } from '../../src/language/vocabulary.js'
+import type { Call } from '../../src/model/call.js'
+import type { JsonValue } from '../../src/model/json.js'
+
+/** Conditions of the naive evaluator: an interpreter over the tree, in which unknown is `undefined`. */
+class Time {
+  constructor(readonly ms: number, readonly isPoint: boolean) {}
+}
+class Range {
+  constructor(readonly text: string) {}
+}
+class View {
+  constructor(readonly name: ViewName, readonly fields: Readonly<Record<string, unknown>>) {}
+}
+
+/** What names stand for where an expression is read. */
+export interface Env {
+  readonly call: Call
+  readonly nowMs: number
+  readonly lists: ReadonlyMap<string, readonly ListItem[]>
+  readonly variables: readonly { readonly name: string; readonly value: unknown }[]
+}
+
+const LIMITS = [10_000, 100, 10]
+
+export function evaluate(expr: Expr, env: Env): unknown {
+  const value = (child: Expr): unknown => evaluate(child, env)
+  switch (expr.kind) {
+    case 'literal':
+      return expr.value
+    case 'duration':
+      return new Time(expr.ms, false)
+    case 'timestamp':
+      return new Time(expr.ms, true)
+    case 'cidr':
+      return new Range(expr.text)
+    case 'list-literal':
+      return expr.items.map(value)
+    case 'map-literal':
+      return new Map(expr.entries.map((entry) => [entry.key, value(entry.value)]))
+    case 'name': {
+      const bound = env.variables.findLast(({ name }) => name === expr.name)
+      return bound === undefined ? env.lists.get(expr.name) : bound.value
+    }
+    case 'reference':
+      return reference(expr.root, expr.path, env)
+    case 'field':
+      return field(value(expr.of), expr.field)
+    case 'index': {
+      const [of, index] = [value(expr.of), value(expr.index)]
+      if (Array.isArray(of)) return typeof index === 'number' ? of[index] : undefined
+      return typeof index === 'string' ? field(of, index) : undefined
+    }
+    case 'call':
+      return expr.args.length === 1 ? call(expr.fn, value(expr.args[0]!)) : undefined
+    case 'not':
+      return negation(value(expr.operand))
+    case 'negate': {
+      const operand = value(expr.operand)
+      return operand instanceof Time ? calculate('*', operand, -1) : calculate('-', 0, operand)
+    }
+    case 'and':
+      return allOf(expr.operands.map(value))
+    case 'or':
+      return anyOf(expr.operands.map(value))
+    case 'arithmetic':
+      return calculate(expr.op, value(expr.left), value(expr.right))
+    case 'compare':
+      return compare(expr.op, value(expr.left), value(expr.right))
+    case 'relation':
+      return relate(expr.op, value(expr.left), value(expr.right))
+    case 'matches': {
+      const text = value(expr.subject)
+      return typeof text === 'string' ? compileRegex(expr.pattern, expr.flags)(text) : undefined
+    }
+    case 'exists':
+      return value(expr.operand) !== undefined
+    case 'quantifier': {
+      const items = value(expr.over)
+      if (!Array.isArray(items)) return undefined
+      const limit = LIMITS[Math.min(env.variables.length, 2)]!
+      const truths = items.slice(0, limit).map((item: unknown) => {
+        const variables = [...env.variables, { name: expr.variable.name, value: item }]
+        return evaluate(expr.body, { ...env, variables })
+      })
+      if (items.length > limit) truths.push(undefined)
+      return expr.quantifier === 'any' ? anyOf(truths) : allOf(truths)
+    }
+    case 'time-window': {
+      const time = value(expr.subject)
+      return time instanceof Time && time.isPoint ? compileTimeWindow(expr)(time.ms) : undefined
+    }
+  }
+}
+
+export function allOf(truths: readonly unknown[]): boolean | undefined {
+  if (truths.includes(false)) return false
+  return truths.every((truth) => truth === true) ? true : undefined
+}
+function anyOf(truths: readonly unknown[]): boolean | undefined {
+  return negation(allOf(truths.map(negation)))
+}
+function negation(truth: unknown): boolean | undefined {
+  return typeof truth === 'boolean' ? !truth : undefined
+}
+
+function reference(root: string, path: readonly string[], { call: c, nowMs }: Env): unknown {
+  switch (root) {
+    case 'args':
+    case 'context':
+      return path.reduce<unknown>(field, root === 'args' ? c.arguments : c.context)
+    case 'agent':
+    case 'principal': {
+      const subject = root === 'agent' ? c.agent : c.principal
+      if (subject === null) return undefined
+      if (path.join('.') === 'id' && path.length === 1) return subject.id
+      const label = path.length === 1 ? path[0] : path.length === 2 && path[0] === 'labels' ? path[1] : undefined
+      return label === undefined ? undefined : field(subject.labels, label)
+    }
+    case 'session':
+      return path.length === 1 && path[0] === 'id' && c.sessionId !== '' ? c.sessionId : undefined
+    case 'tool':
+      return path.length === 1 && path[0] === 'name' ? c.tool : undefined
+    case 'env':
+      return path.length === 0 ? c.environment : undefined
+    default:
+      return path.length === 0 ? new Time(nowMs, true) : undefined
+  }
+}
+
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && ![Time, Range, View].some((c) => value instanceof c)
+}
+
+function field(of: unknown, name: string): unknown {
+  const holder = of instanceof View ? of.fields : of
+  if (holder instanceof Map) return holder.get(name)
+  if (!(of instanceof View) && !isMap(of)) return undefined
+  return new Map<string, unknown>(Object.entries(holder as object)).get(name)
+}
+
+function call(fn: string, value: unknown): unknown {
+  const numbers = Array.isArray(value) && value.every(isNumber) ? (value as (number | bigint)[]) : undefined
+  const best = (wins: (a: unknown, b: unknown) => unknown) => numbers?.reduce<unknown>((a, b) => (a === undefined || wins(b, a) === true ? b : a), undefined)
+  switch (fn) {
+    case 'domain':
+      return typeof value === 'string' ? domain(value) : undefined
+    case 'count':
+      return Array.isArray(value) ? value.length : undefined
+    case 'length':
+      return Array.isArray(value) ? value.length : typeof value === 'string' ? [...value].length : undefined
+    case 'lower':
+      return typeof value === 'string' ? value.toLowerCase() : undefined
+    case 'sum':
+      return numbers?.reduce<unknown>((total, one) => calculate('+', total, one), 0)
+    case 'min':
+      return best((a, b) => compare('<', a, b))
+    case 'max':
+      return best((a, b) => compare('>', a, b))
+    case 'strings':
+      return value === undefined ? undefined : stringsOf(value as JsonValue)
+    case 'recipients':
+      return recipientsOf(value as JsonValue | undefined)
+    default: {
+      const view = typeof value === 'string' ? parseView(fn as ViewName, value) : undefined
+      return view === undefined || fn === 'json' ? view : new View(fn as ViewName, view as Readonly<Record<string, unknown>>)
+    }
+  }
+}
+
+function isNumber(value: unknown): value is number | bigint {
+  return typeof value === 'bigint' || (typeof value === 'number' && !Number.isNaN(value))
+}
+
+const BIG = 1n << 1024n
+
+function calculate(op: ArithmeticOp, a: unknown, b: unknown): unknown {
+  if (a instanceof Time || b instanceof Time) return calculateTime(op, a, b)
+  if (!isNumber(a) || !isNumber(b)) return undefined
+  if (typeof a === 'number' && typeof b === 'number') {
+    const result = { '+': a + b, '-': a - b, '*': a * b, '/': a / b }[op]
+    return Number.isFinite(result) ? result : undefined
+  }
+  if (![a, b].every((n) => typeof n === 'bigint' || Number.isInteger(n))) return undefined
+  const [x, y] = [BigInt(a), BigInt(b)]
+  if ([x, y].some((n) => n > BIG || n < -BIG) || (op === '/' && (y === 0n || x % y !== 0n))) return undefined
+  const result = op === '+' ? x + y : op === '-' ? x - y : op === '*' ? x * y : x / y
+  return result > BIG || result < -BIG ? undefined : result
+}
+
+function calculateTime(op: ArithmeticOp, a: unknown, b: unknown): unknown {
+  if (a instanceof Time && b instanceof Time) {
+    if (op === '/') return a.isPoint || b.isPoint ? undefined : calculate('/', a.ms, b.ms)
+    if (op === '*' || (op === '-' ? b.isPoint && !a.isPoint : a.isPoint && b.isPoint)) return undefined
+    return new Time(op === '+' ? a.ms + b.ms : a.ms - b.ms, op === '+' ? a.isPoint || b.isPoint : a.isPoint && !b.isPoint)
+  }
+  const [time, by] = a instanceof Time ? [a, b] : [b as Time, a]
+  const scales = op === '*' || (op === '/' && a instanceof Time)
+  if (time.isPoint || typeof by !== 'number' || !scales) return undefined
+  const ms = op === '*' ? time.ms * by : time.ms / by
+  return Number.isFinite(ms) ? new Time(ms, false) : undefined
+}
+
+function compare(op: CompareOp, a: unknown, b: unknown): boolean | undefined {
+  if (op === '==') return same(a, b)
+  if (op === '!=') return negation(same(a, b))
+  const sign = order(a, b)
+  return sign === undefined ? undefined : { '<': sign < 0, '<=': sign <= 0, '>': sign > 0, '>=': sign >= 0 }[op]
+}
+
+function same(a: unknown, b: unknown, depth = 0): boolean | undefined {
+  if (a === undefined || b === undefined) return undefined
+  if (a === null || b === null) return a === b
+  if (typeof a === 'boolean') return typeof b === 'boolean' ? a === b : undefined
+  if (a instanceof Range) return b instanceof Range ? a.text === b.text : undefined
+  if (Array.isArray(a) || isMap(a)) {
+    if (depth === 64 || (Array.isArray(a) ? !Array.isArray(b) : !isMap(b))) return undefined
+    const [left, right] = [entries(a), entries(b as object)]
+    if (left.size !== right.size || [...left.keys()].some((key) => !right.has(key))) return false
+    return allOf([...left].map(([key, item]) => same(item, right.get(key), depth + 1)))
+  }
+  const sign = order(a, b)
+  return sign === undefined ? undefined : sign === 0
+}
+
+function entries(of: object): Map<string, unknown> {
+  return of instanceof Map ? of : new Map(Object.entries(of))
+}
+
+function order(a: unknown, b: unknown): number | undefined {
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
+  if (a instanceof Time && b instanceof Time) return a.isPoint === b.isPoint ? a.ms - b.ms : undefined
+  if (typeof a !== 'string' || typeof b !== 'string') return undefined
+  const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0)!)) as [number[], number[]]
+  const at = left.findIndex((point, i) => point !== right[i])
+  return at < 0 ? left.length - right.length : at >= right.length ? 1 : left[at]! - right[at]!
+}
+
+function relate(op: RelationOp, a: unknown, b: unknown): boolean | undefined {
+  const some = (items: unknown, holds: (item: unknown) => boolean | undefined) => (Array.isArray(items) ? anyOf(items.map(holds)) : undefined)
+  const every = (items: unknown, holds: (item: unknown) => boolean | undefined) => (Array.isArray(items) ? allOf(items.map(holds)) : undefined)
+  const texts = (holds: (a: string, b: string) => boolean) => (typeof a === 'string' && typeof b === 'string' ? holds(a, b) : undefined)
+  switch (op) {
+    case 'in':
+      return b instanceof Range ? item(a, b) : some(b, (one) => item(a, one))
+    case 'not-in':
+      return negation(relate('in', a, b))
+    case 'contains':
+      return typeof a === 'string' ? texts((text, part) => text.includes(part)) : some(a, (one) => item(b, one))
+    case 'contains-any':
+      return typeof a === 'string' || Array.isArray(a) ? some(b, (one) => relate('contains', a, one)) : undefined
+    case 'contains-all':
+      return typeof a === 'string' || Array.isArray(a) ? every(b, (one) => relate('contains', a, one)) : undefined
+    case 'intersects':
+      return Array.isArray(b) ? some(a, (one) => relate('in', one, b)) : undefined
+    case 'subset':
+      return Array.isArray(b) ? every(a, (one) => relate('in', one, b)) : undefined
+    case 'starts-with':
+      return texts((text, part) => text.startsWith(part))
+    case 'ends-with':
+      return texts((text, part) => text.endsWith(part))
+    case 'like':
+      return texts((text, pattern) => glob(pattern, text))
+    case 'under':
+      if (!(a instanceof View) || a.name !== 'path') return undefined
+      if (Array.isArray(b)) return some(b, (base) => relate('under', a, base))
+      return typeof b === 'string' ? underPath(a.fields as PathView, b) : undefined
+  }
+}
+
+/** Equality with an item of a list, which may be a range of addresses. */
+function item(value: unknown, one: unknown): boolean | undefined {
+  if (!(one instanceof Range) || value === null) return same(value, one)
+  return value instanceof View && value.name === 'ip' ? ipInCidr(value.fields as IpView, one.text) : undefined
+}
+
+/** Positions of the pattern that remain possible after each character of the text. */
+export function glob(pattern: string, text: string): boolean {
+  let at = skipStars(pattern, new Set([0]))
+  for (const unit of text.split('')) {
+    const next = new Set<number>()
+    for (const i of at) {
+      if (pattern[i] === '*') next.add(i)
+      else if (pattern[i] === unit) next.add(i + 1)
+    }
+    at = skipStars(pattern, next)
+  }
+  return at.has(pattern.length)
+}
+
+function skipStars(pattern: string, at: Set<number>): Set<number> {
+  for (const i of at) if (pattern[i] === '*') at.add(i + 1)
+  return at
+}

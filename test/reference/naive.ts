@@ -1,0 +1,182 @@
+import type { ApprovalClause, NamePattern, ScopeTerm } from '../../src/language/ast.js'
+import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../../src/language/checked.js'
+import type { Call } from '../../src/model/call.js'
+import type { ApprovalRequirement, Obligation } from '../../src/model/decision.js'
+import type { Effect, Outcome, ReasonCode } from '../../src/model/outcome.js'
+import { allOf, evaluate, glob } from './naive-expression.js'
+
+/**
+ * The meaning section of the language, written down as plainly as it reads: a scan over every rule, an interpreter over the
+ * tree. It shares with the compiler only the types and the helpers of single fields (views, regular expressions, windows).
+ * Unknown is `undefined` all through; a truth is a boolean or unknown.
+ */
+export interface NaiveDecision {
+  readonly outcome: Outcome
+  readonly reasonCode: ReasonCode
+  readonly matched: readonly NaiveMatch[]
+  readonly monitored: readonly NaiveMatch[]
+  readonly obligations: readonly Obligation[]
+  readonly approvals: readonly ApprovalRequirement[]
+}
+export interface NaiveMatch {
+  readonly policy: string
+  readonly ruleId: string
+  readonly effect: Effect
+  readonly indeterminate: boolean
+}
+
+const ORDER: readonly Effect[] = ['DENY', 'DENY_EXCEPT_APPROVAL', 'REQUIRE_APPROVAL', 'ALLOW']
+const STRICT: readonly Outcome[] = ['ALLOW', 'REQUIRE_APPROVAL', 'DENY']
+const EFFECTS = { allow: 'ALLOW', deny: 'DENY', 'deny-except': 'DENY_EXCEPT_APPROVAL', 'require-approval': 'REQUIRE_APPROVAL' } as const
+const DEFAULTS = { 'default-allow': 'ALLOW', 'default-deny': 'DENY', 'default-approval': 'REQUIRE_APPROVAL' } as const
+
+interface Found {
+  readonly rule: CheckedRule
+  readonly indeterminate: boolean
+  readonly effect: Effect
+}
+interface LayerAnswer {
+  readonly outcome: Outcome | null
+  readonly by: 'rule' | 'default' | 'nothing'
+  readonly rules: readonly Found[]
+  readonly monitored: readonly Found[]
+  readonly defaults: readonly CheckedPolicy[]
+}
+
+export function naiveDecide(call: Call, nowMs: number, bundle: CheckedBundle, tenant: string): NaiveDecision {
+  const own = bundle.tenants.get(tenant)
+  const tags = new Set(
+    [bundle.fleet, own].flatMap((layer) => layer?.tools.get(call.tool)?.tags ?? []),
+  )
+  const fleet = judge(bundle.fleet, call, nowMs, tenant, tags)
+  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, tags)
+  const mine = spoken === null || spoken.outcome === null ? null : spoken
+  const layers = [fleet, ...(spoken === null ? [] : [spoken])]
+  const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
+  const outcome = STRICT.indexOf(outcomes[0]) > STRICT.indexOf(outcomes[1]) ? outcomes[0] : outcomes[1]
+
+  const matched = layers.flatMap((layer) => layer.rules).sort(inOrder)
+  const opening = outcome === 'ALLOW' ? layers.filter((layer) => layer === mine) : layers
+  const deciding = opening.filter((layer) => layer.outcome === outcome)
+  const deciders = deciding
+    .filter((layer) => layer.by === 'rule')
+    .flatMap((layer) => layer.rules)
+    .filter((found) => outcomeOf(found.effect) === outcome)
+  const reasonCode: ReasonCode = deciders.some((found) => !found.indeterminate)
+    ? ({ ALLOW: 'RULE_ALLOW', DENY: 'RULE_DENY', REQUIRE_APPROVAL: 'RULE_APPROVAL' } as const)[outcome]
+    : mine === null
+      ? 'NO_POLICY'
+      : deciding.some((layer) => layer.by === 'default')
+        ? ({ ALLOW: 'DEFAULT_ALLOW', DENY: 'DEFAULT_DENY', REQUIRE_APPROVAL: 'DEFAULT_APPROVAL' } as const)[outcome]
+        : 'INDETERMINATE'
+  return {
+    outcome,
+    reasonCode,
+    matched: matched.map(toMatch),
+    monitored: layers.flatMap((layer) => layer.monitored).sort(inOrder).map(toMatch),
+    obligations: outcome === 'DENY' ? [] : matched.flatMap(obligations),
+    approvals: outcome === 'REQUIRE_APPROVAL' ? approvals(layers, matched) : [],
+  }
+}
+
+function judge(layer: CheckedLayer, call: Call, nowMs: number, tenant: string, tags: ReadonlySet<string>): LayerAnswer {
+  const speaking = layer.policies.filter((policy) => policy.speaksFor.every((term) => inScope(term, call, tenant, tags)))
+  const found = speaking.flatMap((policy) =>
+    policy.rules.flatMap((rule) => {
+      if (!rule.scope.every((term) => inScope(term, call, tenant, tags)) || !isActive(rule, nowMs)) return []
+      const truth = allOf(rule.conditions.map((expr) => evaluate(expr, { call, nowMs, lists: layer.lists, variables: [] })))
+      const effect = EFFECTS[rule.effect.kind]
+      if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
+      return [{ rule, effect, indeterminate: truth !== true }]
+    }),
+  )
+  const rules = found.filter(({ rule }) => !rule.monitor)
+  const monitored = found.filter(({ rule }) => rule.monitor)
+  const rest = { rules, monitored, defaults: speaking }
+  for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
+    if (rules.some(({ effect }) => outcomeOf(effect) === outcome)) return { ...rest, outcome, by: 'rule' }
+  }
+  for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
+    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)) return { ...rest, outcome, by: 'default' }
+  }
+  return { ...rest, outcome: null, by: 'nothing' }
+}
+
+function outcomeOf(effect: Effect): Outcome {
+  return effect === 'DENY_EXCEPT_APPROVAL' ? 'REQUIRE_APPROVAL' : effect
+}
+
+function inOrder(a: Found, b: Found): number {
+  const key = ({ rule, effect }: Found) => [String(ORDER.indexOf(effect)), rule.policy, rule.id]
+  const [left, right] = [key(a), key(b)]
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return left[i]! < right[i]! ? -1 : 1
+  return 0
+}
+
+function toMatch({ rule, effect, indeterminate }: Found): NaiveMatch {
+  return { policy: rule.policy, ruleId: rule.id, effect, indeterminate }
+}
+
+function isActive({ active }: CheckedRule, nowMs: number): boolean {
+  if (active === null) return true
+  return (active.fromMs === null || nowMs >= active.fromMs) && (active.untilMs === null || nowMs < active.untilMs)
+}
+
+function obligations({ rule }: Found): Obligation[] {
+  if (rule.effect.kind !== 'allow') return []
+  return rule.effect.obligations.map((node) =>
+    node.kind === 'max_rows'
+      ? { kind: node.kind, target: '', value: node.rows, ruleId: rule.id }
+      : { kind: node.kind, target: node.target, value: 0, ruleId: rule.id },
+  )
+}
+
+function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): ApprovalRequirement[] {
+  const asking = layers.filter((layer) => layer.outcome === 'REQUIRE_APPROVAL')
+  const wanted: { id: string; clause: ApprovalClause; isException: boolean }[] = []
+  for (const found of matched) {
+    const effect = found.rule.effect
+    if (!asking.some((layer) => layer.rules.includes(found))) continue
+    if (effect.kind === 'require-approval' || effect.kind === 'deny-except') {
+      wanted.push({ id: found.rule.id, clause: effect.approval, isException: effect.kind === 'deny-except' })
+    }
+  }
+  for (const layer of asking) {
+    for (const policy of layer.by === 'default' ? [...layer.defaults].sort((a, b) => (a.name < b.name ? -1 : 1)) : []) {
+      const effect = policy.defaultEffect
+      if (effect.kind === 'default-approval') wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false })
+    }
+  }
+  const merged: ApprovalRequirement[] = []
+  for (const { id, clause, isException } of wanted) {
+    const one: ApprovalRequirement = {
+      ruleIds: [id],
+      stages: clause.stages.map((stage) => ({ from: stage.from.map(({ count, role }) => ({ count, role: role.name })) })),
+      withinMs: clause.withinMs,
+      onTimeout: clause.onTimeout?.kind === 'escalate' ? { kind: 'escalate', role: clause.onTimeout.role.name } : { kind: 'deny' },
+      escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
+      validForMs: clause.validForMs,
+      notByRequester: clause.notByRequester,
+      isException,
+    }
+    const same = merged.findIndex((other) => JSON.stringify({ ...other, ruleIds: 0 }) === JSON.stringify({ ...one, ruleIds: 0 }))
+    if (same < 0) merged.push(one)
+    else merged[same] = { ...merged[same]!, ruleIds: [...new Set([...merged[same]!.ruleIds, id])] }
+  }
+  return merged
+}
+
+function inScope(term: ScopeTerm, call: Call, tenant: string, tags: ReadonlySet<string>): boolean {
+  const subject = term.on === 'agent' ? call.agent : term.on === 'principal' ? call.principal : null
+  if (term.kind === 'scope-label') {
+    const label = new Map(Object.entries(subject?.labels ?? {})).get(term.label.name)
+    return label !== undefined && term.patterns.some((pattern) => fits(pattern, label))
+  }
+  const names = { tool: call.tool, env: call.environment, agent: call.agent.id, principal: call.principal?.id, tenant }
+  const name = names[term.on]
+  return name !== undefined && term.patterns.some((p) => (p.kind === 'tag' ? tags.has(p.text) : fits(p, name)))
+}
+
+function fits(pattern: NamePattern, name: string): boolean {
+  return pattern.kind === 'glob' ? glob(pattern.text, name) : pattern.kind === 'literal' && pattern.text === name
+}
