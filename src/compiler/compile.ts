@@ -7,10 +7,18 @@ import type { Effect } from '../model/outcome.js'
 import { toObligation, toRequirement } from './approval.js'
 import { CompileError } from './compile-error.js'
 import { MAX_RULE_COST, staticCost } from './cost.js'
-import type { Clause, DefaultEntry, Entry, Layer, RuleEntry } from './entry.js'
+import {
+  type Clause,
+  compareDefaults,
+  compareTexts,
+  type DefaultEntry,
+  type Entry,
+  type Layer,
+  type RuleEntry,
+} from './entry.js'
 import { DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
 import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Patterns } from './lift.js'
-import { NamePatterns } from './names.js'
+import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
 import { TRUE, toTruth } from './predicate/truth.js'
 import { Predicates } from './predicates.js'
@@ -29,7 +37,7 @@ export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicyS
   const own = bundle.tenants.get(tenant) ?? EMPTY_LAYER
   compilation.addLayer('fleet', bundle.fleet)
   compilation.addLayer('tenant', own)
-  return compilation.finish(bundle.revision, declaredTools(bundle.fleet, own))
+  return compilation.finish(bundle.revision, declaredTools(bundle.fleet, own), bundle.fleet.tools)
 }
 
 interface Draft {
@@ -53,18 +61,19 @@ class Compilation {
     }
   }
 
-  finish(revision: string, tools: ReadonlyMap<string, DeclaredTool>): PolicySet {
+  finish(revision: string, tools: ReadonlyMap<string, DeclaredTool>, fleetTools: CheckedLayer['tools']): PolicySet {
     if (this.#diagnostics.length > 0) throw new CompileError(this.#diagnostics)
     const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
     const indexed = drafts.map(({ entry, lifted }, number) => this.#toIndexed(entry, lifted, number))
-    const tags = new Map([...tools.values()].map((tool) => [tool.name, tool.tags]))
+    const tags = new Map<string, Tags>()
+    for (const { name, tags: all } of tools.values()) tags.set(name, { all, fleet: fleetTools.get(name)?.tags ?? [] })
     return new PolicySet({
       revision,
       tenant: this.tenant,
       tools,
       entries: drafts.map(({ entry }) => entry),
       lifted: drafts.map(({ lifted }) => lifted),
-      always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareEntries) },
+      always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareDefaults) },
       predicates: this.#predicates,
       index: new RuleIndex(indexed, this.#patterns, tags),
     })
@@ -80,7 +89,7 @@ class Compilation {
 
   #addDefault(layer: Layer, policy: CheckedPolicy): void {
     const lifted = nothingLifted()
-    if (!this.#liftScope(policy.speaksFor, lifted)) return
+    if (!this.#liftScope(policy.speaksFor, 'tag', lifted)) return
     const effect = policy.defaultEffect
     const outcome =
       effect.kind === 'default-allow' ? 'ALLOW' : effect.kind === 'default-deny' ? 'DENY' : 'REQUIRE_APPROVAL'
@@ -103,7 +112,9 @@ class Compilation {
 
   #addRule(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy, rule: CheckedRule): void {
     const lifted = nothingLifted()
-    if (!this.#liftScope([...policy.speaksFor, ...rule.scope], lifted)) return
+    // A tenant may tag a tool of the fleet, which must not bring it under a rule by which the fleet allows.
+    const tagKind = layer === 'fleet' && rule.effect.kind === 'allow' ? 'fleet-tag' : 'tag'
+    if (!this.#liftScope([...policy.speaksFor, ...rule.scope], tagKind, lifted)) return
     const conjuncts = rule.conditions.flatMap(conjunctsOf)
     if (!this.#isAffordable(rule, conjuncts)) return
     const clauses = conjuncts.map((expr) => this.#toClause(expr, rule, checked))
@@ -114,8 +125,8 @@ class Compilation {
     this.#drafts.push({ entry: toRuleEntry(layer, rule, lifted.scope, clauses), lifted })
   }
 
-  #liftScope(terms: CheckedRule['scope'], lifted: Lifted): boolean {
-    return terms.every((term) => liftScopeTerm(term, this.tenant, lifted, this.#patterns, this.#predicates))
+  #liftScope(terms: CheckedRule['scope'], tagKind: 'tag' | 'fleet-tag', lifted: Lifted): boolean {
+    return terms.every((term) => liftScopeTerm(term, this.tenant, tagKind, lifted, this.#patterns, this.#predicates))
   }
 
   #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
@@ -218,10 +229,8 @@ const EFFECT_ORDER: Readonly<Record<Effect, number>> = {
 
 /** Rules before defaults; rules by effect, the strictest first, then by policy and id. Files and their order have no say. */
 function compareEntries(a: Entry, b: Entry): number {
-  if (a.kind === 'default' || b.kind === 'default') {
-    if (a.kind !== b.kind) return a.kind === 'default' ? 1 : -1
-    return compareTexts(a.policy, b.policy) || compareTexts(a.layer, b.layer)
-  }
+  if (a.kind === 'default') return b.kind === 'default' ? compareDefaults(a, b) : 1
+  if (b.kind === 'default') return -1
   return (
     EFFECT_ORDER[a.effect] - EFFECT_ORDER[b.effect] ||
     compareTexts(a.policy, b.policy) ||
@@ -230,10 +239,6 @@ function compareEntries(a: Entry, b: Entry): number {
     compareTexts(a.rule.location.file, b.rule.location.file) ||
     a.rule.location.start - b.rule.location.start
   )
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function declaredTools(...layers: readonly CheckedLayer[]): ReadonlyMap<string, DeclaredTool> {

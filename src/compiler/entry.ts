@@ -48,3 +48,12 @@ export interface DefaultEntry extends EntryBase {
 }
 
 export type Entry = RuleEntry | DefaultEntry
+
+/** By policy; the fleet's before the tenant's of the same name. */
+export function compareDefaults(a: DefaultEntry, b: DefaultEntry): number {
+  return compareTexts(a.policy, b.policy) || compareTexts(a.layer, b.layer)
+}
+
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -70,7 +70,9 @@ export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
 
 /** The least exact of the patterns names the path. */
 function pathOf(patterns: readonly Pattern[]): AccessPath {
-  const paths = patterns.map(({ kind, text }) => (kind === 'glob' ? globPath(text) : kind))
+  const paths = patterns.map(({ kind, text }) =>
+    kind === 'glob' ? globPath(text) : kind === 'fleet-tag' ? 'tag' : kind,
+  )
   const worst = (['glob', 'suffix', 'prefix', 'tag'] as const).find((path) => paths.includes(path))
   return worst ?? (patterns.length === 1 ? 'literal' : 'set')
 }
@@ -82,6 +84,6 @@ function globPath(text: string): 'prefix' | 'suffix' | 'glob' {
 }
 
 function spell(patterns: readonly Pattern[]): string {
-  const names = patterns.map(({ kind, text }) => (kind === 'tag' ? `tag ${text}` : text))
+  const names = patterns.map(({ kind, text }) => (kind === 'tag' || kind === 'fleet-tag' ? `tag ${text}` : text))
   return names.length === 1 ? names[0]! : `[${names.join(', ')}]`
 }

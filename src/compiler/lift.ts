@@ -66,10 +66,16 @@ export function nothingLifted(): Lifted {
   }
 }
 
-/** Lifts a scope term. @returns false when the term can never hold for this tenant. */
+/**
+ * Lifts a scope term.
+ *
+ * @param tagKind whose tags `tool tag T` means
+ * @returns false when the term can never hold for this tenant
+ */
 export function liftScopeTerm(
   term: ScopeTerm,
   tenant: string,
+  tagKind: 'tag' | 'fleet-tag',
   lifted: Lifted,
   patterns: Patterns,
   predicates: Predicates,
@@ -84,7 +90,9 @@ export function liftScopeTerm(
       return term.patterns.some((pattern) => fits(pattern)(tenant))
     case 'tool':
       if (term.patterns.some(isEverything)) return true
-      lifted.toolTerms.push(term.patterns.map((pattern) => patterns.tools.intern(pattern.kind, pattern.text)))
+      lifted.toolTerms.push(
+        term.patterns.map(({ kind, text }) => patterns.tools.intern(kind === 'tag' ? tagKind : kind, text)),
+      )
       lifted.scopeToolTerms++
       lifted.texts.push(describe('tool', term.patterns))
       return true

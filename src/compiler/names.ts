@@ -1,9 +1,17 @@
 import { compileGlob } from './glob.js'
 
 export interface Pattern {
-  readonly kind: 'literal' | 'glob' | 'tag'
+  /** `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. */
+  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag'
   readonly text: string
 }
+
+/** The tags of a tool: everybody's, and those of them that the fleet gave. */
+export interface Tags {
+  readonly all: readonly string[]
+  readonly fleet: readonly string[]
+}
+const NO_TAGS: Tags = { all: [], fleet: [] }
 
 interface Node {
   readonly next: Map<number, Node>
@@ -25,6 +33,7 @@ export class NamePatterns {
   readonly #ids = new Map<string, number>()
   readonly #literals = new Map<string, number>()
   readonly #tags = new Map<string, number>()
+  readonly #fleetTags = new Map<string, number>()
   /** Globs without a literal run (`*`): they fit every name. */
   readonly #everything: number[] = []
   readonly #globs: { readonly id: number; readonly fits: (name: string) => boolean }[] = []
@@ -41,6 +50,7 @@ export class NamePatterns {
     this.#ids.set(key, id)
     if (kind === 'literal') this.#literals.set(text, id)
     else if (kind === 'tag') this.#tags.set(text, id)
+    else if (kind === 'fleet-tag') this.#fleetTags.set(text, id)
     else this.#addGlob(id, text)
     return id
   }
@@ -60,14 +70,12 @@ export class NamePatterns {
   }
 
   /** Numbers of the patterns that a name with these tags fits, ascending. */
-  match(name: string, tags: Iterable<string> = []): number[] {
+  match(name: string, { all, fleet }: Tags = NO_TAGS): number[] {
     const found = new Set(this.#everything)
     const literal = this.#literals.get(name)
     if (literal !== undefined) found.add(literal)
-    for (const tag of tags) {
-      const id = this.#tags.get(tag)
-      if (id !== undefined) found.add(id)
-    }
+    addTagged(this.#tags, all, found)
+    addTagged(this.#fleetTags, fleet, found)
     this.#matchGlobs(name, found)
     return [...found].sort((a, b) => a - b)
   }
@@ -129,6 +137,13 @@ export class NamePatterns {
       }
     }
     this.#isLinked = true
+  }
+}
+
+function addTagged(numbers: ReadonlyMap<string, number>, tags: readonly string[], found: Set<number>): void {
+  for (const tag of tags) {
+    const id = numbers.get(tag)
+    if (id !== undefined) found.add(id)
   }
 }
 

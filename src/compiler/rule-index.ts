@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Lifted, Patterns } from './lift.js'
-import type { Pattern } from './names.js'
+import type { Pattern, Tags } from './names.js'
 import { buildProgram, EMPTY_PROGRAM, type Indexed, type Program } from './program.js'
 
 /** Integers that programs built at load may hold in all (4 bytes each); the rest are built when first asked for. */
@@ -30,7 +30,7 @@ interface EnvironmentClass {
 export class RuleIndex {
   readonly #entries: readonly IndexedEntry[]
   readonly #patterns: Patterns
-  readonly #tags: ReadonlyMap<string, readonly string[]>
+  readonly #tags: ReadonlyMap<string, Tags>
   /** Entries by the patterns of their most selective tool term. */
   readonly #byToolPattern = new Map<number, number[]>()
   /** Entries that name no tool. They are walked for each call beside the tool's own, instead of being copied to every tool. */
@@ -47,7 +47,7 @@ export class RuleIndex {
   #prebuilt = 0
 
   /** @param tags of the declared tools, by name */
-  constructor(entries: readonly IndexedEntry[], patterns: Patterns, tags: ReadonlyMap<string, readonly string[]>) {
+  constructor(entries: readonly IndexedEntry[], patterns: Patterns, tags: ReadonlyMap<string, Tags>) {
     this.#entries = entries
     this.#patterns = patterns
     this.#tags = tags
@@ -89,7 +89,7 @@ export class RuleIndex {
 
   /** Entries whose `on tool` and `on env` hold, whatever their conditions say. Walks them all: for explanations only. */
   inScope(tool: string, environment: string): number[] {
-    const tools = new Set(this.#patterns.tools.match(tool, this.#tags.get(tool) ?? []))
+    const tools = new Set(this.#patterns.tools.match(tool, this.#tags.get(tool)))
     const where = new Set(this.#patterns.environments.match(environment))
     const found: number[] = []
     for (const { entry, lifted } of this.#entries) {
@@ -180,7 +180,7 @@ export class RuleIndex {
 
   /** Entries with a tool term that the name or its tags fit in full, each once. */
   #toolEntries(name: string): number[] {
-    const matched = this.#patterns.tools.match(name, this.#tags.get(name) ?? [])
+    const matched = this.#patterns.tools.match(name, this.#tags.get(name))
     const has = new Set(matched)
     const found = new Set<number>()
     for (const pattern of matched) {

@@ -1,4 +1,4 @@
-import type { DefaultEntry, Entry, Layer, RuleEntry } from '../compiler/entry.js'
+import { compareDefaults, type DefaultEntry, type Entry, type Layer, type RuleEntry } from '../compiler/entry.js'
 import type { PolicySet } from '../compiler/policy-set.js'
 import type { Call, Facts } from '../model/call.js'
 import type { ApprovalRequirement, Decision, MatchedRule } from '../model/decision.js'
@@ -52,6 +52,7 @@ class Findings {
     this.#bits = { ...always.findings }
     this.defaults = [...always.defaults]
     for (const { entry: number, indeterminate } of matches) this.#add(entries[number]!, indeterminate)
+    if (this.defaults.length > always.defaults.length) this.defaults.sort(compareDefaults)
   }
 
   of(layer: Layer): number {

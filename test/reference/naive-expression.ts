@@ -12,13 +12,19 @@ import type { JsonValue } from '../../src/model/json.js'
 
 /** Conditions of the naive evaluator: an interpreter over the tree, in which unknown is `undefined`. */
 class Time {
-  constructor(readonly ms: number, readonly isPoint: boolean) {}
+  constructor(
+    readonly ms: number,
+    readonly isPoint: boolean,
+  ) {}
 }
 class Range {
   constructor(readonly text: string) {}
 }
 class View {
-  constructor(readonly name: ViewName, readonly fields: Readonly<Record<string, unknown>>) {}
+  constructor(
+    readonly name: ViewName,
+    readonly fields: Readonly<Record<string, unknown>>,
+  ) {}
 }
 
 /** What names stand for where an expression is read. */
@@ -137,7 +143,12 @@ function reference(root: string, path: readonly string[], { call: c, nowMs }: En
 }
 
 function isMap(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && ![Time, Range, View].some((c) => value instanceof c)
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    ![Time, Range, View].some((c) => value instanceof c)
+  )
 }
 
 function field(of: unknown, name: string): unknown {
@@ -149,7 +160,8 @@ function field(of: unknown, name: string): unknown {
 
 function call(fn: string, value: unknown): unknown {
   const numbers = Array.isArray(value) && value.every(isNumber) ? (value as (number | bigint)[]) : undefined
-  const best = (wins: (a: unknown, b: unknown) => unknown) => numbers?.reduce<unknown>((a, b) => (a === undefined || wins(b, a) === true ? b : a), undefined)
+  const best = (wins: (a: unknown, b: unknown) => unknown) =>
+    numbers?.reduce<unknown>((a, b) => (a === undefined || wins(b, a) === true ? b : a), undefined)
   switch (fn) {
     case 'domain':
       return typeof value === 'string' ? domain(value) : undefined
@@ -171,7 +183,9 @@ function call(fn: string, value: unknown): unknown {
       return recipientsOf(value as JsonValue | undefined)
     default: {
       const view = typeof value === 'string' ? parseView(fn as ViewName, value) : undefined
-      return view === undefined || fn === 'json' ? view : new View(fn as ViewName, view as Readonly<Record<string, unknown>>)
+      return view === undefined || fn === 'json'
+        ? view
+        : new View(fn as ViewName, view as Readonly<Record<string, unknown>>)
     }
   }
 }
@@ -200,7 +214,10 @@ function calculateTime(op: ArithmeticOp, a: unknown, b: unknown): unknown {
   if (a instanceof Time && b instanceof Time) {
     if (op === '/') return a.isPoint || b.isPoint ? undefined : calculate('/', a.ms, b.ms)
     if (op === '*' || (op === '-' ? b.isPoint && !a.isPoint : a.isPoint && b.isPoint)) return undefined
-    return new Time(op === '+' ? a.ms + b.ms : a.ms - b.ms, op === '+' ? a.isPoint || b.isPoint : a.isPoint && !b.isPoint)
+    return new Time(
+      op === '+' ? a.ms + b.ms : a.ms - b.ms,
+      op === '+' ? a.isPoint || b.isPoint : a.isPoint && !b.isPoint,
+    )
   }
   const [time, by] = a instanceof Time ? [a, b] : [b as Time, a]
   const scales = op === '*' || (op === '/' && a instanceof Time)
@@ -239,15 +256,21 @@ function order(a: unknown, b: unknown): number | undefined {
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
   if (a instanceof Time && b instanceof Time) return a.isPoint === b.isPoint ? a.ms - b.ms : undefined
   if (typeof a !== 'string' || typeof b !== 'string') return undefined
-  const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0)!)) as [number[], number[]]
+  const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0)!)) as [
+    number[],
+    number[],
+  ]
   const at = left.findIndex((point, i) => point !== right[i])
   return at < 0 ? left.length - right.length : at >= right.length ? 1 : left[at]! - right[at]!
 }
 
 function relate(op: RelationOp, a: unknown, b: unknown): boolean | undefined {
-  const some = (items: unknown, holds: (item: unknown) => boolean | undefined) => (Array.isArray(items) ? anyOf(items.map(holds)) : undefined)
-  const every = (items: unknown, holds: (item: unknown) => boolean | undefined) => (Array.isArray(items) ? allOf(items.map(holds)) : undefined)
-  const texts = (holds: (a: string, b: string) => boolean) => (typeof a === 'string' && typeof b === 'string' ? holds(a, b) : undefined)
+  const some = (items: unknown, holds: (item: unknown) => boolean | undefined) =>
+    Array.isArray(items) ? anyOf(items.map(holds)) : undefined
+  const every = (items: unknown, holds: (item: unknown) => boolean | undefined) =>
+    Array.isArray(items) ? allOf(items.map(holds)) : undefined
+  const texts = (holds: (a: string, b: string) => boolean) =>
+    typeof a === 'string' && typeof b === 'string' ? holds(a, b) : undefined
   switch (op) {
     case 'in':
       return b instanceof Range ? item(a, b) : some(b, (one) => item(a, one))

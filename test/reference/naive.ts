@@ -27,7 +27,12 @@ export interface NaiveMatch {
 
 const ORDER: readonly Effect[] = ['DENY', 'DENY_EXCEPT_APPROVAL', 'REQUIRE_APPROVAL', 'ALLOW']
 const STRICT: readonly Outcome[] = ['ALLOW', 'REQUIRE_APPROVAL', 'DENY']
-const EFFECTS = { allow: 'ALLOW', deny: 'DENY', 'deny-except': 'DENY_EXCEPT_APPROVAL', 'require-approval': 'REQUIRE_APPROVAL' } as const
+const EFFECTS = {
+  allow: 'ALLOW',
+  deny: 'DENY',
+  'deny-except': 'DENY_EXCEPT_APPROVAL',
+  'require-approval': 'REQUIRE_APPROVAL',
+} as const
 const DEFAULTS = { 'default-allow': 'ALLOW', 'default-deny': 'DENY', 'default-approval': 'REQUIRE_APPROVAL' } as const
 
 interface Found {
@@ -45,11 +50,11 @@ interface LayerAnswer {
 
 export function naiveDecide(call: Call, nowMs: number, bundle: CheckedBundle, tenant: string): NaiveDecision {
   const own = bundle.tenants.get(tenant)
-  const tags = new Set(
-    [bundle.fleet, own].flatMap((layer) => layer?.tools.get(call.tool)?.tags ?? []),
-  )
-  const fleet = judge(bundle.fleet, call, nowMs, tenant, tags)
-  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, tags)
+  const fleetTags = new Set(bundle.fleet.tools.get(call.tool)?.tags)
+  const tags = new Set([...fleetTags, ...(own?.tools.get(call.tool)?.tags ?? [])])
+  // What a tenant says of a tool may restrict more, never bring it under a rule by which the fleet allows.
+  const fleet = judge(bundle.fleet, call, nowMs, tenant, tags, fleetTags)
+  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, tags, tags)
   const mine = spoken === null || spoken.outcome === null ? null : spoken
   const layers = [fleet, ...(spoken === null ? [] : [spoken])]
   const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
@@ -73,18 +78,34 @@ export function naiveDecide(call: Call, nowMs: number, bundle: CheckedBundle, te
     outcome,
     reasonCode,
     matched: matched.map(toMatch),
-    monitored: layers.flatMap((layer) => layer.monitored).sort(inOrder).map(toMatch),
+    monitored: layers
+      .flatMap((layer) => layer.monitored)
+      .sort(inOrder)
+      .map(toMatch),
     obligations: outcome === 'DENY' ? [] : matched.flatMap(obligations),
     approvals: outcome === 'REQUIRE_APPROVAL' ? approvals(layers, matched) : [],
   }
 }
 
-function judge(layer: CheckedLayer, call: Call, nowMs: number, tenant: string, tags: ReadonlySet<string>): LayerAnswer {
-  const speaking = layer.policies.filter((policy) => policy.speaksFor.every((term) => inScope(term, call, tenant, tags)))
+function judge(
+  layer: CheckedLayer,
+  call: Call,
+  nowMs: number,
+  tenant: string,
+  tags: ReadonlySet<string>,
+  allowTags: ReadonlySet<string>,
+): LayerAnswer {
+  const speaking = layer.policies.filter((policy) =>
+    policy.speaksFor.every((term) => inScope(term, call, tenant, tags)),
+  )
   const found = speaking.flatMap((policy) =>
     policy.rules.flatMap((rule) => {
-      if (!rule.scope.every((term) => inScope(term, call, tenant, tags)) || !isActive(rule, nowMs)) return []
-      const truth = allOf(rule.conditions.map((expr) => evaluate(expr, { call, nowMs, lists: layer.lists, variables: [] })))
+      const theirs = rule.effect.kind === 'allow' ? allowTags : tags
+      const scope = [...policy.speaksFor, ...rule.scope]
+      if (!scope.every((term) => inScope(term, call, tenant, theirs)) || !isActive(rule, nowMs)) return []
+      const truth = allOf(
+        rule.conditions.map((expr) => evaluate(expr, { call, nowMs, lists: layer.lists, variables: [] })),
+      )
       const effect = EFFECTS[rule.effect.kind]
       if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
       return [{ rule, effect, indeterminate: truth !== true }]
@@ -97,7 +118,8 @@ function judge(layer: CheckedLayer, call: Call, nowMs: number, tenant: string, t
     if (rules.some(({ effect }) => outcomeOf(effect) === outcome)) return { ...rest, outcome, by: 'rule' }
   }
   for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
-    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)) return { ...rest, outcome, by: 'default' }
+    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome))
+      return { ...rest, outcome, by: 'default' }
   }
   return { ...rest, outcome: null, by: 'nothing' }
 }
@@ -141,25 +163,35 @@ function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): A
       wanted.push({ id: found.rule.id, clause: effect.approval, isException: effect.kind === 'deny-except' })
     }
   }
-  for (const layer of asking) {
-    for (const policy of layer.by === 'default' ? [...layer.defaults].sort((a, b) => (a.name < b.name ? -1 : 1)) : []) {
-      const effect = policy.defaultEffect
-      if (effect.kind === 'default-approval') wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false })
-    }
+  const defaults = asking.flatMap((layer, i) =>
+    layer.by === 'default' ? layer.defaults.map((policy) => ({ policy, i })) : [],
+  )
+  defaults.sort((a, b) => (a.policy.name === b.policy.name ? a.i - b.i : a.policy.name < b.policy.name ? -1 : 1))
+  for (const { policy } of defaults) {
+    const effect = policy.defaultEffect
+    if (effect.kind !== 'default-approval') continue
+    wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false })
   }
   const merged: ApprovalRequirement[] = []
   for (const { id, clause, isException } of wanted) {
     const one: ApprovalRequirement = {
       ruleIds: [id],
-      stages: clause.stages.map((stage) => ({ from: stage.from.map(({ count, role }) => ({ count, role: role.name })) })),
+      stages: clause.stages.map((stage) => ({
+        from: stage.from.map(({ count, role }) => ({ count, role: role.name })),
+      })),
       withinMs: clause.withinMs,
-      onTimeout: clause.onTimeout?.kind === 'escalate' ? { kind: 'escalate', role: clause.onTimeout.role.name } : { kind: 'deny' },
+      onTimeout:
+        clause.onTimeout?.kind === 'escalate'
+          ? { kind: 'escalate', role: clause.onTimeout.role.name }
+          : { kind: 'deny' },
       escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
       validForMs: clause.validForMs,
       notByRequester: clause.notByRequester,
       isException,
     }
-    const same = merged.findIndex((other) => JSON.stringify({ ...other, ruleIds: 0 }) === JSON.stringify({ ...one, ruleIds: 0 }))
+    const same = merged.findIndex(
+      (other) => JSON.stringify({ ...other, ruleIds: 0 }) === JSON.stringify({ ...one, ruleIds: 0 }),
+    )
     if (same < 0) merged.push(one)
     else merged[same] = { ...merged[same]!, ruleIds: [...new Set([...merged[same]!.ruleIds, id])] }
   }

@@ -18,7 +18,7 @@ export function arithmetic(op: ArithmeticOp, left: Value, right: Value): Value {
 
 export function negate(value: Value): Value {
   if (typeof value === 'bigint') return normalise(-value)
-  if (typeof value === 'number') return -value
+  if (typeof value === 'number') return finite(-value)
   return value instanceof Duration ? new Duration(-value.ms) : undefined
 }
 

@@ -32,7 +32,7 @@ export function relation(op: RelationOp): Relation {
       return containsAll
     case 'intersects':
       return (left, right) =>
-        isList(right) && isList(left) ? someAmong(right, membershipIn(left, right.length)) : UNKNOWN
+        isList(right) && isList(left) ? someAmong(left, membershipIn(right, left.length)) : UNKNOWN
     case 'subset':
       return (left, right) =>
         isList(right) && isList(left) ? everyAmong(left, membershipIn(right, left.length)) : UNKNOWN

@@ -1,0 +1,73 @@
+import { compilePolicySet } from '../../src/compiler/compile.js'
+import { CompileError } from '../../src/compiler/compile-error.js'
+import type { PolicySet } from '../../src/compiler/policy-set.js'
+import { decide } from '../../src/engine/decide.js'
+import type { CheckedBundle } from '../../src/language/checked.js'
+import type { Decision } from '../../src/model/decision.js'
+import { type NaiveDecision, naiveDecide } from '../reference/naive.js'
+import { type Draw, Generator } from './generate.js'
+
+/** What both evaluators must agree on, as one text. */
+export function summary(decision: Decision | NaiveDecision): string {
+  const rule = ({ policy, ruleId, effect, indeterminate }: NaiveDecision['matched'][number]) => [
+    policy,
+    ruleId,
+    effect,
+    indeterminate,
+  ]
+  return JSON.stringify([
+    decision.outcome,
+    decision.reasonCode,
+    decision.matched.map(rule),
+    decision.monitored.map(rule),
+    decision.obligations,
+    decision.approvals,
+  ])
+}
+
+export interface Disagreement {
+  readonly compiled: string
+  readonly naive: string
+  readonly call: string
+}
+
+export interface Compared {
+  readonly decisions: number
+  readonly outcomes: ReadonlyMap<string, number>
+  readonly disagreements: readonly Disagreement[]
+}
+
+/** Generates one policy set and `calls` calls, and decides each by the compiled engine and by the naive evaluator. */
+export function compareOnce(draw: Draw, calls: number): Compared {
+  const generator = new Generator(draw)
+  const { bundle, tenant } = generator.policies()
+  const policySet = compileOrRefuse(bundle, tenant)
+  if (policySet === null) return { decisions: 0, outcomes: new Map(), disagreements: [] }
+  const outcomes = new Map<string, number>()
+  const disagreements: Disagreement[] = []
+  for (let i = 0; i < calls; i++) {
+    const call = generator.call()
+    const nowMs = generator.nowMs()
+    const compiled = decide(call, { nowMs }, policySet)
+    const naive = naiveDecide(call, nowMs, bundle, tenant)
+    outcomes.set(compiled.reasonCode, (outcomes.get(compiled.reasonCode) ?? 0) + 1)
+    if (summary(compiled) !== summary(naive)) {
+      disagreements.push({ compiled: summary(compiled), naive: summary(naive), call: describeCall(call) })
+    }
+  }
+  return { decisions: calls, outcomes, disagreements }
+}
+
+/** Null for the rare set with a rule over the cost limit. */
+function compileOrRefuse(bundle: CheckedBundle, tenant: string): PolicySet | null {
+  try {
+    return compilePolicySet(bundle, tenant)
+  } catch (error) {
+    if (error instanceof CompileError) return null
+    throw error
+  }
+}
+
+function describeCall(call: unknown): string {
+  return JSON.stringify(call, (_key, value) => (typeof value === 'bigint' ? `${value}n` : value))
+}
