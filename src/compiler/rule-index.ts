@@ -145,8 +145,8 @@ export class RuleIndex {
   }
 
   #addEnvironments(): EnvironmentClass {
-    const other = { number: 0, matched: new Set(this.#patterns.environments.match('')) }
-    // Without globs every name that no rule spells out fits the same patterns: none, or those of a bare `*`.
+    // Without globs, a name that no rule spells out fits no pattern at all.
+    const other = { number: 0, matched: new Set<number>() }
     let next = 1
     for (const name of this.#patterns.environments.literals()) {
       this.#environments.set(name, { number: next++, matched: this.#classOf(name).matched })

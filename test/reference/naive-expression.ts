@@ -178,9 +178,9 @@ function call(fn: string, value: unknown): unknown {
     case 'max':
       return best((a, b) => compare('>', a, b))
     case 'strings':
-      return value === undefined ? undefined : stringsOf(value as JsonValue)
+      return ifJson(value, stringsOf)
     case 'recipients':
-      return recipientsOf(value as JsonValue | undefined)
+      return ifJson(value, recipientsOf)
     default: {
       const view = typeof value === 'string' ? parseView(fn as ViewName, value) : undefined
       return view === undefined || fn === 'json'
@@ -188,6 +188,17 @@ function call(fn: string, value: unknown): unknown {
         : new View(fn as ViewName, view as Readonly<Record<string, unknown>>)
     }
   }
+}
+
+/** Unknown where anything in the value is unknown or no JSON. */
+function ifJson(value: unknown, apply: (json: JsonValue) => unknown): unknown {
+  const plain = (part: unknown): boolean => {
+    if (part === undefined) return false
+    if (Array.isArray(part)) return part.every(plain)
+    return typeof part !== 'object' || part === null || (isMap(part) && [...entries(part).values()].every(plain))
+  }
+  if (!plain(value)) return undefined
+  return apply((value instanceof Map ? Object.fromEntries(value) : value) as JsonValue)
 }
 
 function isNumber(value: unknown): value is number | bigint {

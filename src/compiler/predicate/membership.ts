@@ -59,7 +59,7 @@ export function constantMembership(items: readonly Value[]): Membership {
       case 'string':
         return strings.has(value) ? TRUE : stringMiss
       case 'number':
-        return numbers.has(value) ? TRUE : Number.isNaN(value) && count > 0 ? UNKNOWN : numberMiss
+        return numbers.has(value) ? TRUE : Number.isNaN(value) && numbers.size > 0 ? UNKNOWN : numberMiss
       case 'bigint':
         return numbers.has(canonicalInteger(value)) ? TRUE : numberMiss
       case 'boolean':
