@@ -33,6 +33,7 @@ import { printRule } from './print.js'
 import { placeOf, Reporter, type SourceText } from './report.js'
 import { didYouMean } from './suggest.js'
 import { readToolList } from './tool-import.js'
+import { sameFields } from './types.js'
 import { ANY, BOOLEAN, NUMBER, STRING, type Type } from './vocabulary.js'
 
 export { ParseCache } from './parse.js'
@@ -166,7 +167,7 @@ class LayerBuilder {
           rules.push({ node, file, offset })
           break
         case 'test':
-          this.tests.push({ test: node, location: place })
+          this.tests.push({ test: node, location: place, locate: (span) => placeOf(file, offset, span) })
           break
       }
     }
@@ -452,24 +453,4 @@ function typeOf(node: TypeNode): Type {
         map: { kind: 'map', fields: null } as const,
       }[node.name]
   }
-}
-
-type Fields = CheckedTool['parameters']
-
-function sameFields(a: Fields, b: Fields): boolean {
-  return (
-    a.size === b.size &&
-    [...a].every(([name, { type, optional }]) => {
-      const other = b.get(name)
-      return other !== undefined && other.optional === optional && sameType(type, other.type)
-    })
-  )
-}
-
-function sameType(a: Type, b: Type): boolean {
-  if (a.kind === 'list' && b.kind === 'list') return sameType(a.item, b.item)
-  if (a.kind === 'map' && b.kind === 'map') {
-    return a.fields === null || b.fields === null ? a.fields === b.fields : sameFields(a.fields, b.fields)
-  }
-  return a.kind === b.kind
 }

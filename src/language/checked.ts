@@ -79,4 +79,6 @@ export interface CheckedRule {
 export interface CheckedTest {
   readonly test: TestCase
   readonly location: Location
+  /** Turns a span of the test into a place in a file. */
+  readonly locate: (span: { readonly start: number; readonly end: number }) => Location
 }

@@ -262,10 +262,13 @@ class Printer {
   #scopeTerm(term: ScopeTerm): string {
     const [first] = term.patterns
     const single = term.patterns.length === 1 && first !== undefined
-    if (term.kind === 'scope') return `${term.on} ${single ? printPattern(first) : printPatternSet(term.patterns)}`
+    // Tools and environments are families of names (`db.*`); other globs read better as texts.
+    const quote = term.kind === 'scope-label' || (term.on !== 'tool' && term.on !== 'env')
+    const set = `[${term.patterns.map((pattern) => printPattern(pattern, quote)).join(', ')}]`
+    if (term.kind === 'scope') return `${term.on} ${single ? printPattern(first, quote) : set}`
     const label = `${term.on} ${term.label.name}`
-    if (!single) return `${label} in ${printPatternSet(term.patterns)}`
-    const pattern = printPattern(first)
+    if (!single) return `${label} in ${set}`
+    const pattern = printPattern(first, quote)
     return pattern.startsWith('like ') ? `${label} ${pattern}` : `${label} = ${pattern}`
   }
 
@@ -480,20 +483,20 @@ const dottedName = freeDottedName
 
 const inBraces = (parts: readonly string[]): string => (parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`)
 
-function printPattern(pattern: NamePattern): string {
+function printPattern(pattern: NamePattern, quoteGlobs: boolean): string {
   switch (pattern.kind) {
     case 'literal':
       return freeDottedName(pattern.text)
     case 'tag':
       return `tag ${freeName(pattern.text)}`
     case 'glob':
-      return pattern.text === '*' || isGlobWord(pattern.text) ? pattern.text : `like ${printString(pattern.text)}`
+      return pattern.text === '*' || (!quoteGlobs && isGlobWord(pattern.text))
+        ? pattern.text
+        : `like ${printString(pattern.text)}`
     default:
       return assertNever(pattern.kind)
   }
 }
-
-const printPatternSet = (patterns: readonly NamePattern[]): string => `[${patterns.map(printPattern).join(', ')}]`
 
 const printTags = (tags: readonly Identifier[]): string =>
   `tags [${tags.map(({ name }) => (isTagWord(name) ? name : printString(name))).join(', ')}]`

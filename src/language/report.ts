@@ -38,8 +38,10 @@ export class Reporter {
     })
   }
 
-  get hasErrors(): boolean {
-    return this.#found.some(({ severity }) => severity === 'error')
+  hasErrorAt({ file, start }: Location): boolean {
+    return this.#found.some(
+      ({ severity, location }) => severity === 'error' && location.file === file && location.start === start,
+    )
   }
 
   /** By file and place, without repetitions. When there are too many, errors are kept before warnings. */

@@ -1,0 +1,66 @@
+import type { Span } from '../../model/span.js'
+import type { Expr } from '../ast.js'
+import { checkCondition, type Surroundings } from '../infer.js'
+import { toolsInScope } from '../patterns.js'
+import { type Check, everyLayer, type LayerView } from './context.js'
+
+/**
+ * Names and types in conditions. A template is judged once, with its parameters taken for anything; the rules made of it
+ * are judged with their arguments, unless the template itself is at fault.
+ */
+export const conditions: Check = (context) => {
+  const faultyTemplates = new Set<string>()
+  for (const layer of everyLayer(context)) {
+    for (const { template, locate } of layer.templates) {
+      const surroundings = {
+        tools: null,
+        lists: layer.layer.lists,
+        parameters: new Set(template.parameters.map(({ name }) => name)),
+      }
+      const findings = judge(
+        template.body.conditions.map(({ expr }) => expr),
+        surroundings,
+        () => 'this',
+      )
+      for (const { code, span, message, hint } of findings) context.reporter.report(code, locate(span), message, hint)
+      if (findings.length > 0) faultyTemplates.add(template.name.name)
+    }
+  }
+  for (const layer of everyLayer(context)) {
+    for (const site of layer.rules) {
+      if (site.fromTemplate !== null && faultyTemplates.has(site.fromTemplate)) continue
+      const { rule } = site
+      const surroundings = {
+        tools: toolsInScope([...site.policy.speaksFor, ...rule.scope], toolsSeenBy(layer, context)),
+        lists: layer.layer.lists,
+        parameters: new Set<string>(),
+      }
+      const findings = judge(
+        site.body.conditions.map(({ expr }) => expr),
+        surroundings,
+        rule.excerpt,
+      )
+      for (const { code, span, message, hint } of findings)
+        context.reporter.report(code, rule.locate(span), message, hint)
+    }
+  }
+}
+
+/** Fleet rules are about the tools of every tenant; where two tenants disagree on one, nothing is known about it. */
+export function toolsSeenBy(layer: LayerView, { tenants }: Parameters<Check>[0]): LayerView['layer']['tools'] {
+  if (layer.id !== null) return layer.layer.tools
+  return tenants.length === 1 && tenants[0] !== undefined ? tenants[0].layer.tools : layer.layer.tools
+}
+
+type Finding = { code: Parameters<Surroundings['report']>[0]; span: Span; message: string; hint: string | undefined }
+
+function judge(
+  exprs: readonly Expr[],
+  surroundings: Omit<Surroundings, 'report' | 'excerpt'>,
+  excerpt: (span: Span) => string,
+): readonly Finding[] {
+  const findings: Finding[] = []
+  const report: Surroundings['report'] = (code, span, message, hint) => findings.push({ code, span, message, hint })
+  for (const expr of exprs) checkCondition(expr, { ...surroundings, excerpt, report })
+  return findings
+}

@@ -1,0 +1,44 @@
+import type { CheckedPolicy, CheckedTool } from '../checked.js'
+import { patternMatches, toolsInScope } from '../patterns.js'
+import type { Check, LayerView } from './context.js'
+
+/**
+ * Declared tools that no rule is about, told once for a layer and not once for a tool: with `default deny` such a tool is
+ * merely useless, with `default allow` it is open, and where no policy speaks for it every call is denied.
+ */
+export const coverage: Check = ({ reporter, fleet, tenants }) => {
+  for (const tenant of tenants) {
+    const policies = [...fleet.layer.policies, ...tenant.layer.policies]
+    if (policies.length === 0) continue
+    const covered = new Set([...fleet.rules, ...tenant.rules].flatMap((site) => toolNames(site, tenant)))
+    const bare = [...tenant.layer.tools.values()].filter(({ name }) => !covered.has(name))
+    const speechless = bare.filter((tool) => !policies.some((policy) => speaksFor(policy, tool)))
+    const open = bare.filter((tool) => {
+      const speaking = policies.filter((policy) => speaksFor(policy, tool))
+      return speaking.length > 0 && speaking.every(({ defaultEffect }) => defaultEffect.kind === 'default-allow')
+    })
+    const report = (code: 'POL3007' | 'POL3011', tools: readonly CheckedTool[], what: string, hint: string): void => {
+      const [first] = tools
+      if (first === undefined) return
+      const names = tools
+        .slice(0, 5)
+        .map(({ name }) => `\`${name}\``)
+        .join(', ')
+      const more = tools.length > 5 ? ` and ${tools.length - 5} more` : ''
+      reporter.report(code, first.location, `${what}: ${names}${more}`, hint)
+    }
+    const allowed = 'no rule is about these tools, and the default allows every call of them'
+    report('POL3007', open, allowed, 'write rules for them, or let the default deny')
+    const denied = 'no policy speaks for these tools, so every call of them is denied'
+    report('POL3011', speechless, denied, 'widen the `for` of a policy, or drop the declarations')
+  }
+}
+
+function toolNames({ rule, policy }: LayerView['rules'][number], { layer }: LayerView): readonly string[] {
+  return toolsInScope([...policy.speaksFor, ...rule.scope], layer.tools).declared.map(({ name }) => name)
+}
+
+const speaksFor = (policy: CheckedPolicy, { name, tags }: CheckedTool): boolean =>
+  policy.speaksFor.every(
+    (term) => term.kind !== 'scope' || term.on !== 'tool' || term.patterns.some((p) => patternMatches(p, name, tags)),
+  )

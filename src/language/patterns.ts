@@ -1,0 +1,90 @@
+import type { NamePattern, ScopeTerm } from './ast.js'
+import type { CheckedTool } from './checked.js'
+
+/** What scopes match, as far as the checker needs it. The compiler has the matcher that decides calls. */
+
+/** In a glob `*` stands for any run of characters; everything else for itself. Linear in practice: two pointers, no recursion. */
+export function globMatches(glob: string, text: string): boolean {
+  let g = 0
+  let t = 0
+  let star = -1
+  let resume = 0
+  while (t < text.length) {
+    if (glob[g] === '*') {
+      star = g++
+      resume = t
+    } else if (g < glob.length && glob[g] === text[t]) {
+      g++
+      t++
+    } else if (star >= 0) {
+      g = star + 1
+      t = ++resume
+    } else return false
+  }
+  while (glob[g] === '*') g++
+  return g === glob.length
+}
+
+export function patternMatches(pattern: NamePattern, name: string, tags: readonly string[] = []): boolean {
+  switch (pattern.kind) {
+    case 'literal':
+      return pattern.text === name
+    case 'glob':
+      return globMatches(pattern.text, name)
+    case 'tag':
+      return tags.includes(pattern.text)
+  }
+}
+
+/** Every name that `narrow` matches, `wide` matches, too. May say no where the answer is yes, never the other way round. */
+export function covers(wide: NamePattern, narrow: NamePattern): boolean {
+  if (wide.kind === 'tag' || narrow.kind === 'tag') return wide.kind === narrow.kind && wide.text === narrow.text
+  if (wide.kind === 'literal') return narrow.text === wide.text && !narrow.text.includes('*')
+  // A star of the narrow glob is matched as a character of its own, which only a star of the wide one can take.
+  return globMatches(wide.text, narrow.kind === 'glob' ? narrow.text.replaceAll('*', '\u0000') : narrow.text)
+}
+
+/** True when some name may match both; exact but for two globs, which are taken to overlap unless their fixed ends differ. */
+export function mayOverlap(a: NamePattern, b: NamePattern, tools: ReadonlyMap<string, CheckedTool>): boolean {
+  if (a.kind === 'tag') return overlapsTag(a, b, tools)
+  if (b.kind === 'tag') return overlapsTag(b, a, tools)
+  if (a.kind === 'literal') return patternMatches(b, a.text)
+  if (b.kind === 'literal') return patternMatches(a, b.text)
+  const [headA, headB] = [a.text.split('*')[0] as string, b.text.split('*')[0] as string]
+  const [tailA, tailB] = [a.text.split('*').at(-1) as string, b.text.split('*').at(-1) as string]
+  return (headA.startsWith(headB) || headB.startsWith(headA)) && (tailA.endsWith(tailB) || tailB.endsWith(tailA))
+}
+
+/** Tags come from declarations alone, so the declared tools tell. */
+function overlapsTag(tag: NamePattern, other: NamePattern, tools: ReadonlyMap<string, CheckedTool>): boolean {
+  for (const { name, tags } of tools.values()) {
+    if (tags.includes(tag.text) && patternMatches(other, name, tags)) return true
+  }
+  return false
+}
+
+/** The declared tools that calls under a scope may name, and whether tools without declaration may come, too. */
+export interface ToolsInScope {
+  readonly declared: readonly CheckedTool[]
+  /** The scope also takes tools that are not declared: by a glob, by no word about tools, or by name. */
+  readonly open: boolean
+  /** It takes one by name, whose arguments nothing is known about. */
+  readonly namesUndeclared: boolean
+}
+
+export function toolsInScope(terms: readonly ScopeTerm[], tools: ReadonlyMap<string, CheckedTool>): ToolsInScope {
+  const toolTerms = terms.filter((term) => term.kind === 'scope' && term.on === 'tool')
+  const [only] = toolTerms
+  if (toolTerms.length === 1 && only !== undefined && only.patterns.every(({ kind }) => kind === 'literal')) {
+    const declared = only.patterns.flatMap(({ text }) => tools.get(text) ?? [])
+    const namesUndeclared = declared.length < only.patterns.length
+    return { declared, open: namesUndeclared, namesUndeclared }
+  }
+  const declared = [...tools.values()].filter((tool) =>
+    toolTerms.every(({ patterns }) => patterns.some((pattern) => patternMatches(pattern, tool.name, tool.tags))),
+  )
+  const isUndeclared = ({ kind, text }: NamePattern): boolean => kind === 'literal' && !tools.has(text)
+  const open = toolTerms.every(({ patterns }) => patterns.some((p) => p.kind === 'glob' || isUndeclared(p)))
+  const namesUndeclared = open && toolTerms.some(({ patterns }) => patterns.some(isUndeclared))
+  return { declared, open, namesUndeclared }
+}
