@@ -13,10 +13,8 @@ export interface Config {
     readonly store: 'embedded' | 'clickhouse' | 'none'
     /** Set if and only if `store` is `clickhouse`; may hold a password, so never printed. */
     readonly clickhouseUrl: string | null
-    /** Largest spool, in bytes; beyond it `onFull` says what happens. 1 MiB to 1 PiB. @default 4 GiB */
+    /** Largest spool, in bytes; beyond it every call is denied. 1 MiB to 1 PiB. @default 10 GiB */
     readonly spoolMaxBytes: number
-    /** `deny` refuses every call; `shed` answers and counts what it could not record. @default `deny` */
-    readonly onFull: 'deny' | 'shed'
   }
   readonly limits: {
     /** Calls that one connection may have open at a time, 1 to 100,000. @default 1,000 */
@@ -73,16 +71,9 @@ export const SETTINGS = {
   spoolMaxBytes: setting(
     'audit-spool-max-bytes',
     'PORTCULLIS_AUDIT_SPOOL_MAX_BYTES',
-    String(4 * 1024 ** 3),
+    String(10 * 1024 ** 3),
     'BYTES',
-    'largest spool of records not stored yet',
-  ),
-  onFull: setting(
-    'audit-on-full',
-    'PORTCULLIS_AUDIT_ON_FULL',
-    'deny',
-    'deny|shed',
-    'when the spool is full: refuse every call, or answer and count',
+    'largest spool of records not stored yet; beyond it every call is denied',
   ),
   maxConcurrentStreams: setting(
     'max-concurrent-streams',
@@ -159,7 +150,6 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       store,
       clickhouseUrl: store === 'clickhouse' ? clickhouseUrl : null,
       spoolMaxBytes: read('spoolMaxBytes', integer(1024 ** 2, 1024 ** 5)),
-      onFull: read('onFull', choice('deny', 'shed')),
     },
     limits: {
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),

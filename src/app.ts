@@ -1,0 +1,195 @@
+import {
+  type AuditStoreStatus,
+  type OpenAuditLog,
+  openAuditLog,
+  type RunningAuditStore,
+  type SpoolStatus,
+  startAuditStore,
+} from './audit/index.js'
+import { readPolicyFolder } from './authoring/policy-folder.js'
+import { watchPolicyFolder } from './authoring/watch-folder.js'
+import type { Config } from './config.js'
+import { developmentIdentity } from './identity/development.js'
+import type { AuditQueries } from './model/audit-queries.js'
+import type { Log } from './model/log.js'
+import { uuidv7 } from './model/uuid.js'
+import { type Answer, type Clock, Pdp } from './pdp.js'
+import { AnsweredRequests } from './state/answered-requests.js'
+import { lockDataFolder } from './store/data-folder.js'
+import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } from './tenants/live-policies.js'
+import { GrpcServer } from './transport/grpc/server.js'
+
+export interface App {
+  /** `host:port` as bound. */
+  readonly address: string
+  /** The policies that are live. */
+  readonly live: Snapshot
+  readonly policyStatus: PolicyStatus
+  /** Of the spool: the number of the last record, how full it is, and whether it refuses records. */
+  readonly auditStatus: SpoolStatus
+  /** Null when records stay in the spool. */
+  readonly storeStatus: AuditStoreStatus | null
+  /** Calls and streams under way. */
+  readonly underWay: { readonly calls: number; readonly streams: number }
+  /** Reads the policy folder again. */
+  reload(): Promise<void>
+  /**
+   * Drains, writes out the audit and frees the data folder. Safe to call twice.
+   * @returns true when every call under way finished within `drainMs`
+   */
+  close(): Promise<boolean>
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicNs: () => performance.now() * 1e6,
+}
+
+/** How long a request id is remembered: the contract's ten minutes. */
+const REMEMBER_MS = 10 * 60_000
+const TAIL_POLL_MS = 500
+
+/** Of a server that stores nothing: the spool is no place to search. */
+const noStore = (): Promise<never> => Promise.reject(new Error('this server runs with --audit-store none'))
+const noQueries: AuditQueries = {
+  totals: noStore,
+  topViolations: noStore,
+  riskiestAgents: noStore,
+  get: noStore,
+  list: noStore,
+  since: noStore,
+}
+
+/**
+ * The composition root: alone picks adapters and calls constructors, bottom up, and closes them in reverse.
+ *
+ * Resolves when the server answers. What was opened before a failure is closed again.
+ *
+ * @throws {PoliciesRefused} with the rendered diagnostics when the policies do not read or check
+ * @throws an error that a person can act on when the data folder or the address cannot be used
+ */
+export async function startApp(config: Config, log: Log, clock: Clock = systemClock): Promise<App> {
+  const opened: (() => Promise<void> | void)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (cause) {
+        log.error('a part did not close', { cause: cause instanceof Error ? cause : new Error(String(cause)) })
+      }
+    }
+  }
+  try {
+    return await open(config, log, clock, opened, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function open(
+  config: Config,
+  log: Log,
+  clock: Clock,
+  opened: (() => Promise<void> | void)[],
+  closeAll: () => Promise<void>,
+): Promise<App> {
+  const { nowMs } = clock
+  let server: GrpcServer | null = null
+
+  // Policies first: with faulty ones the server leaves no trace on disk.
+  const policies = new LivePolicies({
+    source: folderSource(config.policies),
+    log,
+    nowMs,
+    onCurrent: (current) => server?.setPoliciesCurrent(current),
+  })
+  await policies.start()
+  opened.push(() => policies.close())
+
+  const lock = await lockDataFolder(config.data)
+  opened.push(() => lock.release())
+  const onProblem = (problem: string): void => log.warn('audit problem', { problem })
+  const { spoolMaxBytes: maxBytes } = config.audit
+  const audit = openAuditLog({ dataDir: lock.folder, maxBytes, clock: nowMs, onProblem })
+  opened.push(() => audit.close())
+  const store = await openStore(config, lock.folder, onProblem)
+  if (store) opened.push(() => closeStore(store, audit))
+
+  const pdp = new Pdp({
+    identity: developmentIdentity,
+    policies,
+    audit,
+    answered: new AnsweredRequests<Answer>({ maxEntries: config.limits.rememberedRequests, ttlMs: REMEMBER_MS }),
+    clock,
+    newId: uuidv7,
+    log,
+  })
+  const grpc = new GrpcServer({
+    pdp,
+    queries: store?.queries ?? noQueries,
+    identity: developmentIdentity,
+    log,
+    nowMs,
+    tailPollMs: TAIL_POLL_MS,
+    streamInFlight: config.limits.streamInFlight,
+    maxConcurrentStreams: config.limits.maxConcurrentStreams,
+  })
+  server = grpc
+  opened.push(() => grpc.close())
+  const { host } = config.listen
+  const port = await grpc.listen(host, config.listen.port)
+  grpc.setPoliciesCurrent(policies.status().failure === null)
+  grpc.setServing(true)
+
+  let closing: Promise<boolean> | null = null
+  const close = async (): Promise<boolean> => {
+    const inTime = await grpc.drain(config.drainMs)
+    await closeAll()
+    return inTime
+  }
+  return {
+    address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    get live() {
+      return policies.live()
+    },
+    get policyStatus() {
+      return policies.status()
+    },
+    get auditStatus() {
+      return audit.status()
+    },
+    get storeStatus() {
+      return store?.status() ?? null
+    },
+    get underWay() {
+      return grpc.underWay
+    },
+    reload: () => policies.reload('signal'),
+    close: () => (closing ??= close()),
+  }
+}
+
+function openStore(
+  config: Config,
+  dataDir: string,
+  onProblem: (problem: string) => void,
+): Promise<RunningAuditStore> | null {
+  const { store, clickhouseUrl } = config.audit
+  if (store === 'none') return null
+  return startAuditStore({ dataDir, onProblem, ...(clickhouseUrl !== null && { clickhouseUrl }) })
+}
+
+/** What is still in the spool after this is stored after the next start. */
+async function closeStore(store: RunningAuditStore, audit: OpenAuditLog): Promise<void> {
+  await audit.flush()
+  await store.close()
+}
+
+function folderSource(folder: string): PolicySource {
+  return {
+    name: folder,
+    read: () => readPolicyFolder(folder),
+    watch: (onChange) => watchPolicyFolder(folder, onChange),
+  }
+}

@@ -1,0 +1,54 @@
+import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
+import { encodeErrorDetails } from './proto.js'
+
+/**
+ * Why a call failed: the closed list of `google.rpc.ErrorInfo.reason` with its status. Documented in docs/errors.md, which a
+ * test holds equal to this table.
+ */
+export const ERROR_REASONS = {
+  FIELD_REQUIRED: status.INVALID_ARGUMENT,
+  FIELD_INVALID: status.INVALID_ARGUMENT,
+  LIMIT_EXCEEDED: status.INVALID_ARGUMENT,
+  ARGUMENTS_INVALID: status.INVALID_ARGUMENT,
+  CONTEXT_INVALID: status.INVALID_ARGUMENT,
+  MESSAGE_UNDECODABLE: status.INVALID_ARGUMENT,
+  REQUEST_ID_REUSED: status.ALREADY_EXISTS,
+  EVENT_NOT_FOUND: status.NOT_FOUND,
+  AUDIT_STORE_UNAVAILABLE: status.UNAVAILABLE,
+  SERVER_DRAINING: status.UNAVAILABLE,
+  INTERNAL: status.INTERNAL,
+} as const
+export type ErrorReason = keyof typeof ERROR_REASONS
+
+export const ERROR_DOMAIN = 'portcullis'
+
+/** A call that cannot be answered. The message is for the caller; the cause is logged and never sent. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError'
+  readonly reason: ErrorReason
+  /** Goes into ErrorInfo, for programs: `field`, `limit`. */
+  readonly details: Readonly<Record<string, string>>
+
+  constructor(reason: ErrorReason, message: string, details: Readonly<Record<string, string>> = {}, cause?: unknown) {
+    super(message, { cause })
+    this.reason = reason
+    this.details = details
+  }
+
+  get code(): status {
+    return ERROR_REASONS[this.reason]
+  }
+}
+
+/** The status of a failed call, with ErrorInfo in `grpc-status-details-bin`. */
+export function toStatus(error: RpcError): StatusObject {
+  const metadata = new Metadata()
+  const info = { reason: error.reason, domain: ERROR_DOMAIN, metadata: error.details }
+  metadata.set('grpc-status-details-bin', encodeErrorDetails(error.code, error.message, info))
+  return { code: error.code, details: error.message, metadata }
+}
+
+/** The same inside a batch or stream, where one item fails and the others do not. */
+export function toErrorMessage(error: RpcError): { code: number; reason: string; message: string } {
+  return { code: error.code, reason: error.reason, message: error.message }
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { ServiceDefinition } from '@grpc/grpc-js'
+import {
+  type ServiceDefinition as LoadedService,
+  loadSync,
+  type MessageTypeDefinition,
+  type PackageDefinition,
+} from '@grpc/proto-loader'
+
+/** Beside the code both in the source tree and in what is built from it. */
+const PROTO_FOLDER = fileURLToPath(new URL('../../../proto', import.meta.url))
+
+export const packageDefinition: PackageDefinition = loadSync(
+  [
+    'portcullis/v1/decision.proto',
+    'portcullis/v1/audit.proto',
+    'google/rpc/status.proto',
+    'google/rpc/error_details.proto',
+  ].filter((file) => existsSync(`${PROTO_FOLDER}/${file}`)),
+  { includeDirs: [PROTO_FOLDER], keepCase: false, longs: Number, enums: String, defaults: true, oneofs: true },
+)
+
+/** What a handler gets for bytes that are no such message, so that it and not the library words the error. */
+export class Undecodable {
+  constructor(readonly message: string) {}
+}
+
+export const decisionService = tolerant(service('portcullis.v1.DecisionService'))
+export const auditService = tolerant(service('portcullis.v1.AuditService'))
+export const DECISION_SERVICE = 'portcullis.v1.DecisionService'
+export const AUDIT_SERVICE = 'portcullis.v1.AuditService'
+
+const statusType = message('google.rpc.Status')
+const errorInfoType = message('google.rpc.ErrorInfo')
+
+/** A serialised google.rpc.Status that holds one ErrorInfo. */
+export function encodeErrorDetails(
+  code: number,
+  text: string,
+  info: { readonly reason: string; readonly domain: string; readonly metadata: Readonly<Record<string, string>> },
+): Buffer {
+  const value = errorInfoType.serialize(info)
+  const detail = { type_url: 'type.googleapis.com/google.rpc.ErrorInfo', value }
+  return statusType.serialize({ code, message: text, details: [detail] })
+}
+
+function tolerant(definition: LoadedService): ServiceDefinition {
+  const methods = Object.entries(definition).map(([name, method]) => {
+    const { requestDeserialize } = method
+    const decode = (bytes: Buffer): object => {
+      try {
+        return requestDeserialize(bytes)
+      } catch (error) {
+        return new Undecodable(error instanceof Error ? error.message : String(error))
+      }
+    }
+    return [name, { ...method, requestDeserialize: decode }]
+  })
+  return Object.fromEntries(methods)
+}
+
+function service(name: string): LoadedService {
+  return packageDefinition[name] as LoadedService
+}
+
+function message(name: string): MessageTypeDefinition<object, object> {
+  return packageDefinition[name] as MessageTypeDefinition<object, object>
+}

@@ -1,0 +1,77 @@
+import type { ApprovalRequirement, MatchedRule, NearMiss } from '../../model/decision.js'
+import type { Effect } from '../../model/outcome.js'
+import type { Location } from '../../model/span.js'
+import type { Answer } from '../../pdp.js'
+
+/** The enum's names carry a prefix, for enum values share one scope in the proto. */
+const EFFECTS: Readonly<Record<Effect, string>> = {
+  ALLOW: 'EFFECT_ALLOW',
+  DENY: 'EFFECT_DENY',
+  DENY_EXCEPT_APPROVAL: 'EFFECT_DENY_EXCEPT_APPROVAL',
+  REQUIRE_APPROVAL: 'EFFECT_REQUIRE_APPROVAL',
+}
+
+/** A DecideResponse as the loader encodes it. */
+export function toDecideResponse(answer: Answer): object {
+  const { decision } = answer
+  return {
+    decisionId: answer.decisionId,
+    outcome: decision.outcome,
+    reason: decision.reason,
+    reasonCode: decision.reasonCode,
+    matchedRules: decision.matched.map(toMatchedRule),
+    obligations: decision.obligations,
+    approval:
+      decision.outcome === 'REQUIRE_APPROVAL' ? { requirements: decision.approvals.map(toRequirement) } : undefined,
+    policyRevision: decision.policyRevision,
+    evaluationNs: answer.evaluationNs,
+    monitoredRules: decision.monitored.map(toMatchedRule),
+    requestId: answer.requestId,
+    nearMisses: decision.nearMisses.map(toNearMiss),
+  }
+}
+
+function toMatchedRule(rule: MatchedRule): object {
+  return {
+    ruleId: rule.ruleId,
+    policy: rule.policy,
+    effect: EFFECTS[rule.effect],
+    description: rule.description,
+    indeterminate: rule.indeterminate,
+    severity: rule.severity ?? '',
+    tags: rule.tags,
+    source: toSource(rule.location),
+  }
+}
+
+function toRequirement(requirement: ApprovalRequirement): object {
+  const { onTimeout } = requirement
+  return {
+    ruleIds: requirement.ruleIds,
+    stages: requirement.stages,
+    withinMs: requirement.withinMs ?? 0,
+    onTimeoutEscalateTo: onTimeout.kind === 'escalate' ? onTimeout.role : '',
+    escalations: requirement.escalations,
+    validForMs: requirement.validForMs ?? 0,
+    notByRequester: requirement.notByRequester,
+    isException: requirement.isException,
+  }
+}
+
+function toNearMiss(miss: NearMiss): object {
+  return {
+    ruleId: miss.ruleId,
+    policy: miss.policy,
+    effect: EFFECTS[miss.effect],
+    source: toSource(miss.location),
+    failed: miss.failed.map((clause) => ({
+      text: clause.text,
+      unknown: clause.value === 'unknown',
+      source: toSource(clause.location),
+    })),
+  }
+}
+
+function toSource({ file, line, column }: Location): object {
+  return { file, line, column }
+}

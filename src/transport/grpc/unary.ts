@@ -1,0 +1,66 @@
+import type { handleUnaryCall, Metadata } from '@grpc/grpc-js'
+import type { Credential } from '../../identity/identity.js'
+import { quoteForMessage } from '../../model/json-error.js'
+import type { Log } from '../../model/log.js'
+import { RequestIdReused } from '../../state/answered-requests.js'
+import { RpcError, toStatus } from './errors.js'
+import type { InFlight } from './in-flight.js'
+import { Undecodable } from './proto.js'
+
+export interface EdgeDeps {
+  readonly inFlight: InFlight
+  readonly log: Log
+}
+
+/** A handler that answers in the same turn when `work` does. */
+export function unary<Request, Response>(
+  deps: EdgeDeps,
+  work: (request: Request, credential: Credential) => Response | Promise<Response>,
+): handleUnaryCall<Request | Undecodable, Response> {
+  return (call, respond) => {
+    deps.inFlight.enter('call')
+    const answer = (response: Response): void => {
+      deps.inFlight.leave('call')
+      respond(null, response)
+    }
+    const fail = (error: unknown): void => {
+      deps.inFlight.leave('call')
+      respond(toStatus(toRpcError(error, deps.log)))
+    }
+    let made: Response | Promise<Response>
+    try {
+      made = work(decoded(call.request), credentialOf(call.metadata))
+    } catch (error) {
+      return fail(error)
+    }
+    if (made instanceof Promise) made.then(answer, fail)
+    else answer(made)
+  }
+}
+
+/** @throws {RpcError} for bytes that are no such message */
+export function decoded<Request>(request: Request | Undecodable): Request {
+  if (!(request instanceof Undecodable)) return request
+  const why = quoteForMessage(request.message)
+  throw new RpcError('MESSAGE_UNDECODABLE', `the request is no message of the method's type: ${why}`)
+}
+
+export function credentialOf(metadata: Metadata): Credential {
+  const [authorization] = metadata.get('authorization')
+  return { authorization: typeof authorization === 'string' ? authorization : '' }
+}
+
+/** What the caller may know of a failure; the rest goes to the log. */
+export function toRpcError(error: unknown, log: Log): RpcError {
+  if (error instanceof RequestIdReused) {
+    const text = 'request_id was used for another call within the last ten minutes; choose a fresh one for every call'
+    return new RpcError('REQUEST_ID_REUSED', text, { field: 'request_id' })
+  }
+  const known =
+    error instanceof RpcError ? error : new RpcError('INTERNAL', 'the server failed; its log has the cause', {}, error)
+  if (known.cause !== undefined) {
+    const cause = known.cause instanceof Error ? known.cause : new Error(String(known.cause))
+    log.error('call failed', { reason: known.reason, cause })
+  }
+  return known
+}

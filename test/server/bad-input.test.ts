@@ -1,0 +1,254 @@
+import { status } from '@grpc/grpc-js'
+import t from 'tap'
+import { callRaw, decode, encode, startServer, toStruct } from './harness.js'
+
+const DECIDE = '/portcullis.v1.DecisionService/Decide'
+const REQUEST = 'portcullis.v1.DecideRequest'
+
+const good = { agent: { id: 'support-1' }, tool: 'read_order', environment: 'prod' }
+const json = (text: string | Buffer): object => ({ argumentsJson: Buffer.from(text) })
+const nested = (depth: number): string => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
+const nestedStruct = (depth: number): Record<string, unknown> => (depth === 1 ? {} : { a: nestedStruct(depth - 1) })
+
+interface Refusal {
+  /** Laid over a good request, or the bytes themselves. */
+  readonly change: object | Buffer
+  readonly reason: string
+  readonly message: string
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+const refusals: Readonly<Record<string, Refusal>> = {
+  'no agent': {
+    change: { agent: null },
+    reason: 'FIELD_REQUIRED',
+    message: 'agent is missing',
+    metadata: { field: 'agent' },
+  },
+  'empty agent id': {
+    change: { agent: { id: '' } },
+    reason: 'FIELD_REQUIRED',
+    message: 'agent.id is empty; it must name something',
+    metadata: { field: 'agent.id' },
+  },
+  'empty tool': {
+    change: { tool: '' },
+    reason: 'FIELD_REQUIRED',
+    message: 'tool is empty; it must name something',
+    metadata: { field: 'tool' },
+  },
+  'empty environment': {
+    change: { environment: '' },
+    reason: 'FIELD_REQUIRED',
+    message: 'environment is empty; it must name something',
+  },
+  'principal without id': {
+    change: { principal: { id: '' } },
+    reason: 'FIELD_REQUIRED',
+    message: 'principal.id is empty; it must name something',
+  },
+  'tool one byte over its limit': {
+    change: { tool: 'x'.repeat(257) },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'tool has 257 bytes; the limit is 256 bytes',
+    metadata: { field: 'tool', limit: '256 bytes' },
+  },
+  'agent id over its limit in bytes, not in characters': {
+    change: { agent: { id: 'é'.repeat(129) } },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'agent.id has 258 bytes; the limit is 256 bytes',
+  },
+  'request id over its limit': {
+    change: { requestId: 'r'.repeat(129) },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'request_id has 129 bytes; the limit is 128 bytes',
+  },
+  'too many labels': {
+    change: { agent: { id: 'a', labels: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`l${i}`, 'v'])) } },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'agent.labels has 33 entries; the limit is 32',
+  },
+  'label __proto__': {
+    change: encode(REQUEST, { ...good, agent: { id: 'a', labels: { ['__proto__']: 'v' } } }),
+    reason: 'FIELD_INVALID',
+    message: 'agent.labels has the key `__proto__`, which is not accepted',
+  },
+  'label without value': {
+    change: { agent: { id: 'a', labels: { 'te\u001bam': '' } } },
+    reason: 'FIELD_REQUIRED',
+    message: 'agent.labels["te\\u001bam"] is empty; it must name something',
+  },
+  'delegation chain too long': {
+    change: { delegationChain: Array.from({ length: 17 }, () => 'a') },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'delegation_chain has 17 entries; the limit is 16',
+  },
+  'nobody in the delegation chain': {
+    change: { delegationChain: ['a', ''] },
+    reason: 'FIELD_REQUIRED',
+    message: 'delegation_chain[1] is empty; it must name something',
+  },
+  'arguments that are no JSON': {
+    change: json('{order_id: 1}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: expected a key in double quotes, found "o" (at $, byte 1)',
+    metadata: { field: 'arguments_json', path: '$', problem: 'syntax' },
+  },
+  'arguments that are empty text': {
+    change: json(''),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: expected a value, found the end of the text (at $, byte 0)',
+  },
+  'arguments that are no object': {
+    change: json('[1]'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: expected a JSON object, found an array (at $, byte 0)',
+    metadata: { field: 'arguments_json', path: '$', problem: 'not-an-object' },
+  },
+  'arguments over the limit': {
+    change: json(`{"a":"${'x'.repeat(256 * 1024)}"}`),
+    reason: 'LIMIT_EXCEEDED',
+    message: 'arguments_json is too large; the limit is 262144 bytes',
+    metadata: { field: 'arguments_json', limit: '262144 bytes' },
+  },
+  'arguments with a key twice': {
+    change: json('{"amount":1,"amount":1000}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the key "amount" is given twice (at $, byte 12)',
+    metadata: { field: 'arguments_json', path: '$', problem: 'duplicate-key' },
+  },
+  'arguments with __proto__, escaped': {
+    change: json('{"a":{"__pr\\u006fto__":{"admin":true}}}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the key `__proto__` is not accepted (at $.a, byte 6)',
+  },
+  'arguments too deep': {
+    change: json(nested(65)),
+    reason: 'ARGUMENTS_INVALID',
+    message: `arguments_json: nested deeper than the limit of 64 (at $.a${'[0]'.repeat(63)}, byte 68)`,
+  },
+  'arguments that are not UTF-8': {
+    change: json(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the bytes are not UTF-8 (at $, byte 2)',
+  },
+  'context that is no object': {
+    change: { contextJson: Buffer.from('true') },
+    reason: 'CONTEXT_INVALID',
+    message: 'context_json: expected a JSON object, found a boolean (at $, byte 0)',
+  },
+  'Struct with a number that JSON has not': {
+    change: { argumentsStruct: toStruct({ amount: Number.NaN }) },
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_struct: the number is not finite (at $.amount)',
+  },
+  'Struct with __proto__': {
+    change: { argumentsStruct: { fields: { ['__proto__']: { stringValue: 'x' } } } },
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_struct: the key `__proto__` is not accepted (at $)',
+  },
+  'Struct with a value of no kind': {
+    change: { argumentsStruct: { fields: { amount: {} } } },
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_struct: the value has no kind set; send null_value for null (at $.amount)',
+  },
+  'Struct over the limit': {
+    change: { argumentsStruct: toStruct({ a: 'x'.repeat(256 * 1024) }) },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'arguments_struct has 262152 bytes as JSON; the limit is 262144 bytes',
+  },
+  'bytes that are no message': {
+    change: Buffer.from('{"tool":"read_order"}'),
+    reason: 'MESSAGE_UNDECODABLE',
+    message: 'the request is no message of the method\'s type: "index out of range: 3 + 116 > 21"',
+  },
+}
+
+t.test('each refusal names what, where and how to mend it, and leaves no trace', async (t) => {
+  const { app, client } = await startServer(t)
+  for (const [name, { change, reason, message, metadata }] of Object.entries(refusals)) {
+    const before = app.auditStatus.lastSeq
+    const bytes = Buffer.isBuffer(change) ? change : encode(REQUEST, { ...good, ...change })
+    const { error } = await callRaw(app.address, DECIDE, bytes)
+    t.equal(error?.details, message, name)
+    t.equal(error?.code, status.INVALID_ARGUMENT, `${name}: status`)
+    const [details] = error?.metadata.get('grpc-status-details-bin') ?? []
+    const { code, details: any } = decode<{ code: number; details: { type_url: string; value: Buffer }[] }>(
+      'google.rpc.Status',
+      details as Buffer,
+    )
+    t.equal(code, status.INVALID_ARGUMENT, `${name}: status in the details`)
+    t.equal(any[0]?.type_url, 'type.googleapis.com/google.rpc.ErrorInfo')
+    const info = decode<{ reason: string; domain: string; metadata: object }>('google.rpc.ErrorInfo', any[0]!.value)
+    t.equal(info.reason, reason, `${name}: reason`)
+    t.equal(info.domain, 'portcullis')
+    if (metadata) t.strictSame(info.metadata, metadata, `${name}: metadata`)
+    t.equal(app.auditStatus.lastSeq, before, `${name}: nothing is recorded`)
+  }
+  t.equal((await client.decide({ ...good, arguments: { order_id: 'A1' } })).outcome, 'ALLOW', 'the server answers on')
+  t.strictSame(app.underWay, { calls: 0, streams: 0 })
+})
+
+t.test('nesting to the limit is taken', async (t) => {
+  const { app } = await startServer(t)
+  const take = async (name: string, args: object): Promise<void> => {
+    const { error } = await callRaw(app.address, DECIDE, encode(REQUEST, { ...good, ...args }))
+    t.equal(error, null, name)
+  }
+  await take('JSON, 64 levels', json(nested(64)))
+  await take('Struct, 48 levels', { argumentsStruct: toStruct(nestedStruct(48)) })
+})
+
+t.test('what nobody declared is decided, not refused', async (t) => {
+  const { client } = await startServer(t)
+  const unknownTool = await client.decide({ ...good, tool: 'launch_missiles' })
+  t.equal(unknownTool.outcome, 'ALLOW', 'the policy of the tests allows by default')
+  t.equal(unknownTool.reasonCode, 'DEFAULT_ALLOW')
+  t.match(unknownTool.reason, /tool/, 'and the reason says that the tool is not declared')
+  const unknownAgent = await client.decide({ ...good, agent: { id: 'nobody' } })
+  t.equal(unknownAgent.outcome, 'DENY')
+  t.equal(unknownAgent.reasonCode, 'NO_POLICY')
+})
+
+t.test('batches', async (t) => {
+  const { client, app } = await startServer(t)
+  t.strictSame(await client.decideBatch([]), [], 'an empty one is an empty answer')
+  await t.rejects(client.decideBatch(Array.from({ length: 1_001 }, () => good)), {
+    message: 'requests has 1001 calls; the limit is 1000',
+    code: status.INVALID_ARGUMENT,
+    reason: 'LIMIT_EXCEEDED',
+    details: { field: 'requests', limit: '1000' },
+  })
+  const before = app.auditStatus.lastSeq
+  const results = await client.decideBatch([good, { ...good, tool: '' }, { ...good, tool: 'delete_customer' }])
+  t.equal(results[0]?.response?.outcome, 'ALLOW')
+  t.match(results[1]?.error, {
+    code: status.INVALID_ARGUMENT,
+    reason: 'FIELD_REQUIRED',
+    message: 'tool is empty; it must name something',
+  })
+  t.equal(results[2]?.response?.outcome, 'DENY')
+  t.equal(app.auditStatus.lastSeq, before + 2, 'one record a decision, none for the faulty call')
+  const whole = await client.decideBatch(Array.from({ length: 1_000 }, () => good))
+  t.equal(whole.filter((result) => result.response?.outcome === 'ALLOW').length, 1_000)
+})
+
+t.test('a message over 4 MiB', async (t) => {
+  const { app } = await startServer(t)
+  const { error } = await callRaw(app.address, DECIDE, Buffer.alloc(4 * 1024 * 1024 + 1))
+  t.equal(error?.code, status.RESOURCE_EXHAUSTED)
+})
+
+t.test('audit questions', async (t) => {
+  const { client } = await startServer(t)
+  const refused = async (asked: Promise<unknown>, reason: string, message: string): Promise<void> => {
+    await t.rejects(asked, { code: status.INVALID_ARGUMENT, reason, message }, message)
+  }
+  const at = new Date('2026-01-05T10:00:00Z')
+  await refused(client.auditTotals({ limit: 101 }), 'LIMIT_EXCEEDED', 'limit is 101; the limit is 100')
+  await refused(client.auditTotals({ from: at, until: at }), 'FIELD_INVALID', 'from is not before until')
+  const outcome = 'MAYBE' as 'DENY'
+  await refused(client.auditQuery({ outcome }), 'FIELD_INVALID', 'outcome is none of ALLOW, DENY, REQUIRE_APPROVAL')
+  await refused(client.auditGet(''), 'FIELD_REQUIRED', 'decision_id is empty; it must name something')
+  await refused(client.auditTail(1_001).next(), 'LIMIT_EXCEEDED', 'last is 1001; the limit is 1000')
+})

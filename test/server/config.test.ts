@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { ConfigError, readConfig, SETTINGS } from '../../src/config.js'
+
+t.test('defaults', (t) => {
+  const config = readConfig([], { PATH: '/bin' })
+  t.same(config, {
+    policies: 'policies',
+    data: './data',
+    listen: { host: '127.0.0.1', port: 50_051 },
+    audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
+    limits: { maxConcurrentStreams: 1_000, streamInFlight: 256, rememberedRequests: 50_000 },
+    drainMs: 10_000,
+    log: { level: 'info', format: 'auto' },
+  })
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.listen) && Object.isFrozen(config.audit))
+  t.end()
+})
+
+t.test('what wins', (t) => {
+  const env = { PORTCULLIS_LISTEN: '[::1]:7', PORTCULLIS_DATA: '', CLICKHOUSE_URL: 'http://u:p@ch:8123/a' }
+  const config = readConfig(['--listen', 'localhost:0', '--drain-ms=5'], env)
+  t.same(config.listen, { host: 'localhost', port: 0 }, 'a flag wins over the environment')
+  t.equal(config.data, './data', 'an empty variable counts as unset')
+  t.equal(config.drainMs, 5)
+  t.equal(config.audit.store, 'clickhouse', 'a ClickHouse address selects its store')
+  t.same(readConfig([], { PORTCULLIS_LISTEN: '[::1]:7' }).listen, { host: '::1', port: 7 })
+  t.end()
+})
+
+const REACHABLE =
+  'can be reached from other machines, and this version does not authenticate callers: ' +
+  'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost'
+
+const refused: Readonly<Record<string, [argv: string[], env: Record<string, string>, message: string]>> = {
+  'unknown variable': [
+    [],
+    { PORTCULLIS_POLICES: 'x' },
+    'unknown variable `PORTCULLIS_POLICES` in the environment; did you mean `PORTCULLIS_POLICIES`?',
+  ],
+  'unknown flag': [['--lisen', 'localhost:1'], {}, 'unknown option `--lisen`; did you mean `--listen`?'],
+  'unknown flag, nothing near': [['--frobnicate'], {}, 'unknown option `--frobnicate`'],
+  'flag without value': [['--listen'], {}, '--listen needs a value'],
+  'a word too many': [['policies'], {}, '`policies` is one word too many; settings are given as --name value'],
+  'address of other machines': [['--listen', '0.0.0.0:50051'], {}, `--listen: \`0.0.0.0\` ${REACHABLE}`],
+  'IPv6 address of other machines': [[], { PORTCULLIS_LISTEN: '[::]:1' }, `PORTCULLIS_LISTEN: \`::\` ${REACHABLE}`],
+  'name that only looks local': [
+    ['--listen', '127.0.0.1.evil.example:1'],
+    {},
+    `--listen: \`127.0.0.1.evil.example\` ${REACHABLE}`,
+  ],
+  'port out of range': [
+    ['--listen', '127.0.0.1:65536'],
+    {},
+    '--listen: `127.0.0.1:65536` is no HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:50051 or [::1]:50051',
+  ],
+  'number with unit': [
+    [],
+    { PORTCULLIS_DRAIN_MS: '5s' },
+    'PORTCULLIS_DRAIN_MS: `5s` is no whole number from 0 to 600000',
+  ],
+  'number out of range': [['--drain-ms=600001'], {}, '--drain-ms: `600001` is no whole number from 0 to 600000'],
+  'choice that is none': [['--log-level', 'loud'], {}, '--log-level: `loud` is none of debug, info, warn, error'],
+  'store without its address': [['--audit-store', 'clickhouse'], {}, 'the audit store clickhouse needs CLICKHOUSE_URL'],
+  'address that is no URL keeps its password to itself': [
+    [],
+    { CLICKHOUSE_URL: 'user:hunter2@host' },
+    'CLICKHOUSE_URL: must be an http:// or https:// URL',
+  ],
+  'control characters are shown, not printed': [
+    ['--log-level', '\u001b[2J'],
+    {},
+    '--log-level: `\\u001b[2J` is none of debug, info, warn, error',
+  ],
+}
+
+for (const [name, [argv, env, message]] of Object.entries(refused)) {
+  t.test(`refused: ${name}`, (t) => {
+    t.throws(() => readConfig(argv, env), new ConfigError(message))
+    t.end()
+  })
+}
+
+t.test('every problem at once', (t) => {
+  t.throws(
+    () => readConfig(['--drain-ms', 'x', '--nope'], { PORTCULLIS_LOG_LEVEL: 'y' }),
+    new ConfigError(
+      'unknown option `--nope`\n--drain-ms: `x` is no whole number from 0 to 600000\n' +
+        'PORTCULLIS_LOG_LEVEL: `y` is none of debug, info, warn, error',
+    ),
+  )
+  t.end()
+})
+
+t.test('docs/operations.md lists every setting with its default', (t) => {
+  const lines = readFileSync('docs/operations.md', 'utf8').split('\n')
+  for (const { flag, variable, fallback, takes } of Object.values(SETTINGS)) {
+    const row = lines.find((line) => line.includes(`\`--${flag}\``)) ?? ''
+    t.ok(row.includes(`\`${variable}\``), `--${flag} stands beside ${variable}`)
+    t.ok(row.includes(takes.replaceAll('|', '\\|')), `--${flag} takes ${takes}`)
+    if (fallback !== '') t.ok(row.includes(`\`${fallback}\``), `--${flag} defaults to ${fallback}`)
+  }
+  t.end()
+})
