@@ -1,4 +1,4 @@
-import type { Identity } from './identity.js'
+import type { Identity } from '../model/identity.js'
 
 /** The tenant of a server that serves one. */
 export const DEFAULT_TENANT = 'default'

@@ -1,6 +1,6 @@
 import type { ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { Credential, Identity } from '../../identity/identity.js'
 import type { AuditQueries, Period, RiskyAgent, StoredEvent, Totals } from '../../model/audit-queries.js'
+import type { Credential, Identity } from '../../model/identity.js'
 import type { Outcome } from '../../model/outcome.js'
 import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'

@@ -1,5 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
-import type { Credential } from '../../identity/identity.js'
+import type { Credential } from '../../model/identity.js'
 import { RpcError, toErrorMessage, toStatus } from './errors.js'
 import type { Undecodable } from './proto.js'
 import { credentialOf, decoded, type EdgeDeps, toRpcError } from './unary.js'

@@ -1,5 +1,5 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { Credential } from '../../identity/identity.js'
+import type { Credential } from '../../model/identity.js'
 import type { Answer, Pdp } from '../../pdp.js'
 import type { Snapshot } from '../../tenants/live-policies.js'
 import { serveDecideStream } from './decide-stream.js'

@@ -1,6 +1,6 @@
-import type { ClaimedCall } from '../../identity/identity.js'
 import type { Subject } from '../../model/call.js'
 import { canonicalJson } from '../../model/canonical-json.js'
+import type { ClaimedCall } from '../../model/identity.js'
 import type { JsonObject } from '../../model/json.js'
 import { JsonError, quoteForMessage } from '../../model/json-error.js'
 import { parseJsonObject } from '../../model/parse-json.js'

@@ -1,5 +1,5 @@
 import type { handleUnaryCall, Metadata } from '@grpc/grpc-js'
-import type { Credential } from '../../identity/identity.js'
+import type { Credential } from '../../model/identity.js'
 import { quoteForMessage } from '../../model/json-error.js'
 import type { Log } from '../../model/log.js'
 import { RequestIdReused } from '../../state/answered-requests.js'

@@ -1,4 +1,4 @@
-import type { Call } from '../model/call.js'
+import type { Call } from './call.js'
 
 /** A call as its sender describes it: no tenant yet, and the agent only a claim. */
 export type ClaimedCall = Omit<Call, 'tenant'>
