@@ -2,7 +2,7 @@ import type { Diagnostic } from '../model/diagnostic.js'
 import type { Declaration, Placed } from './ast.js'
 import { type Token, tokenize } from './lexer.js'
 import { parseFile } from './parse.js'
-import { declarationLines, type Line } from './print.js'
+import { declarationLines, type Line, MAX_WIDTH } from './print.js'
 import type { LineMap } from './text.js'
 
 export type FormatResult =
@@ -20,16 +20,56 @@ export function formatText(path: string, text: string): FormatResult {
   const source = parsed.lines
   const { comments } = tokenize(source.text)
   const blocks = mergeComments(parsed.file.declarations, comments)
-  let formatted = ''
-  let before: Block | null = null
-  for (const block of blocks) {
-    const lines = block.declaration === null ? [ownLine(block)] : layOut(block, block.declaration, source)
-    if (before !== null) formatted += separator(source, before, block, lines.length > 1)
-    formatted += lines.join('\n')
-    before = block
-  }
+  const rows = align(blocks.map((block, at) => layOut(block, blocks[at - 1] ?? null, source)))
+  const formatted = rows.map(({ separator, lines }) => separator + lines.join('\n')).join('')
   return { ok: true, text: formatted === '' ? '' : `${formatted}\n` }
 }
+
+/** A block as it will be printed. */
+interface Row {
+  /** What stands between the block before and this one. */
+  readonly separator: string
+  readonly lines: readonly string[]
+  /** The columns of a one-line declaration, and what it is, so that neighbours of a kind are aligned. */
+  readonly cells: readonly string[] | null
+  readonly kind: Declaration['kind'] | 'comment'
+}
+
+/** Puts the columns of neighbouring one-line lists, tools and imports under each other, as far as the width allows. */
+function align(rows: readonly Row[]): readonly Row[] {
+  const aligned = [...rows]
+  for (let first = 0; first < rows.length; ) {
+    let end = first + 1
+    while (end < rows.length && continuesRun(rows[first] as Row, rows[end] as Row)) end++
+    const run = rows.slice(first, end).flatMap(({ cells }) => (cells === null ? [] : [cells]))
+    const widths = columnWidths(run)
+    for (let at = first; at < end; at++) {
+      const row = rows[at] as Row
+      if (row.cells !== null) aligned[at] = { ...row, lines: [padCells(row.cells, widths)] }
+    }
+    first = end
+  }
+  return aligned
+}
+
+/** A comment behind a declaration does not end a run; an empty line and a comment of its own line do. */
+const continuesRun = (first: Row, row: Row): boolean =>
+  first.cells !== null &&
+  ((row.kind === first.kind && row.cells !== null && row.separator === '\n') || row.separator === '  ')
+
+function columnWidths(run: readonly (readonly string[])[]): readonly number[] {
+  const columns = Math.max(0, ...run.map((cells) => cells.length))
+  const widths = Array.from({ length: columns }, (_, at) => Math.max(0, ...run.map((cells) => cells[at]?.length ?? 0)))
+  const fits = (width: readonly number[]): boolean => run.every((cells) => padCells(cells, width).length <= MAX_WIDTH)
+  for (let kept = columns; kept > 0; kept--) {
+    const some = widths.slice(0, kept)
+    if (fits(some)) return some
+  }
+  return []
+}
+
+const padCells = (cells: readonly string[], widths: readonly number[]): string =>
+  cells.map((cell, at) => (at === cells.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join(' ')
 
 /** A declaration with the comments in and behind it, or a comment between declarations. */
 interface Block {
@@ -61,22 +101,36 @@ function mergeComments(declarations: readonly Placed[], comments: readonly Token
   return blocks
 }
 
-const ownLine = (block: Block): string => (block.comments[0] as Token).text.trimEnd()
-
 /** A comment behind a declaration stays on its line; several declarations of a line get one each. */
-function separator(source: LineMap, before: Block, block: Block, isLong: boolean): string {
+function separator(source: LineMap, before: Block | null, block: Block): string {
+  if (before === null) return ''
   const gap = source.text.slice(before.end, block.start)
   const breaks = gap.match(/\r\n|\r|\n/g)?.length ?? 0
   if (breaks === 0 && block.declaration === null) return '  '
   if (breaks > 1) return '\n\n'
-  const spaced = before.declaration !== null && (isLong || isBraced(before.declaration.node))
-  return spaced && block.declaration !== null ? '\n\n' : '\n'
+  if (before.declaration === null || block.declaration === null) return '\n'
+  return isBraced(before.declaration.node) || isBraced(block.declaration.node) ? '\n\n' : '\n'
 }
 
-const isBraced = ({ kind }: Declaration): boolean => kind === 'rule' || kind === 'template' || kind === 'test'
+const isBraced = ({ kind }: Declaration): boolean => kind === 'rule' || kind === 'template'
+
+function layOut(block: Block, before: Block | null, source: LineMap): Row {
+  const gap = separator(source, before, block)
+  if (block.declaration === null) {
+    const text = (block.comments[0] as Token).text.trimEnd()
+    return { separator: gap, lines: [text], cells: null, kind: 'comment' }
+  }
+  const { kind } = block.declaration.node
+  const { lines, cells } = declarationText(block.comments, block.declaration, source)
+  return { separator: gap, lines, cells, kind }
+}
 
 /** The declaration's lines with its inner comments between and behind them. */
-function layOut({ comments }: Block, { node, offset }: Placed, source: LineMap): readonly string[] {
+function declarationText(
+  comments: readonly Token[],
+  { node, offset }: Placed,
+  source: LineMap,
+): { readonly lines: readonly string[]; readonly cells: readonly string[] | null } {
   const own = source.text.slice(offset, offset + node.span.end)
   const lines = declarationLines(node, { source: own, spread: comments.length > 0 })
   const above = new Map<number, string[]>()
@@ -88,12 +142,17 @@ function layOut({ comments }: Block, { node, offset }: Placed, source: LineMap):
     const map = trailing ? behind : above
     map.set(target, [...(map.get(target) ?? []), comment.text.trimEnd()])
   }
-  return lines.flatMap((line, index) => {
+  const [only] = lines
+  if (comments.length === 0 && lines.length === 1 && only?.cells !== undefined) {
+    return { lines: [only.text], cells: only.cells }
+  }
+  const texts = lines.flatMap((line, index) => {
     const isCloser = /^[\]}]/.test(line.text)
     const indent = ' '.repeat(line.indent + (isCloser ? 2 : 0))
     const tail = (behind.get(index) ?? []).map((text) => `  ${text}`).join('')
     return [...(above.get(index) ?? []).map((text) => indent + text), `${' '.repeat(line.indent)}${line.text}${tail}`]
   })
+  return { lines: texts, cells: null }
 }
 
 function isBehindCode(text: string, offset: number): boolean {

@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   /** Parameters of the template that the expression stands in; they may be anything. */
   readonly parameters: ReadonlySet<string>
+  /** Arguments that the rule asks for with `exists` somewhere, so that tools without them were thought of. */
+  readonly guarded: ReadonlySet<string>
   readonly excerpt: (span: Span) => string
   readonly report: (code: Code, span: Span, message: string, hint?: string) => void
 }
@@ -219,7 +221,7 @@ class Inferrer {
     if (tools === null || tools.declared.length === 0) return ANY
     const types = tools.declared.flatMap(({ parameters }) => parameters.get(name)?.type ?? [])
     if (types.length === 0) {
-      if (tools.namesUndeclared) return ANY
+      if (tools.namesUndeclared || (tools.open && this.#in.guarded.has(name))) return ANY
       this.#unknownArgument(expr, name, tools)
       return ANY
     }

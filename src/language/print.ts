@@ -35,12 +35,14 @@ export interface PrintOptions {
 /** A printed line: where in the source its content starts (`at`, null for none of its own), and how deep it is indented. */
 export interface Line {
   readonly text: string
+  /** Parts of a one-line declaration that `fmt` puts under those of its neighbours; joined by blanks they are the text. */
+  readonly cells?: readonly string[]
   readonly indent: number
   readonly at: number | null
 }
 
 /** Lines longer than this are broken where their construct allows it. */
-const MAX_WIDTH = 110
+export const MAX_WIDTH = 120
 
 /** One declaration as text, without a final line break. */
 export function printDeclaration(node: Declaration, options: PrintOptions = {}): string {
@@ -67,7 +69,7 @@ export function declarationLines(node: Declaration, options: PrintOptions): read
     case 'tool':
       return print.tool(node)
     case 'tool-import':
-      return [line(0, `import tools from ${printString(node.path)}${print.tags(node.tags)}`, node.span.start)]
+      return [row([`import tools from ${printString(node.path)}`, print.tags(node.tags)], node.span.start)]
     case 'rule':
       return print.body(`rule ${node.id.name}${print.description(node.description)}`, node, node.body)
     case 'template': {
@@ -99,6 +101,11 @@ export const printApproval = (clause: ApprovalClause): string => new Printer({})
 export const printRule = (rule: Rule): string => printDeclaration(rule)
 
 const line = (indent: number, text: string, at: number | null): Line => ({ indent, text, at })
+
+function row(parts: readonly string[], at: number): Line {
+  const cells = parts.filter((part) => part !== '')
+  return { text: cells.join(' '), cells, indent: 0, at }
+}
 
 /** How tightly an expression binds; an operand that binds looser than its place asks for gets parentheses. */
 enum Level {
@@ -139,11 +146,11 @@ class Printer {
   // -------------------------------------------------------------- expressions
 
   expr(expr: Expr, least: Level = Level.Open): string {
-    const text = this.#bare(expr)
-    return levelOf(expr) < least ? `(${text})` : text
+    return levelOf(expr) < least ? `(${this.#bare(expr)})` : this.#bare(expr, least === Level.Open)
   }
 
-  #bare(expr: Expr): string {
+  /** `open`: nothing follows inside the same brackets, so a quantifier may stand last without parentheses. */
+  #bare(expr: Expr, open = true): string {
     switch (expr.kind) {
       case 'literal':
         return this.#literal(expr)
@@ -173,7 +180,7 @@ class Printer {
         return `-${this.expr(expr.operand, Level.Unary)}`
       case 'and':
       case 'or':
-        return this.operands(expr).join(` ${expr.kind} `)
+        return this.operands(expr, open).join(` ${expr.kind} `)
       case 'arithmetic': {
         const own = levelOf(expr)
         return `${this.expr(expr.left, own)} ${expr.op} ${this.expr(expr.right, own + 1)}`
@@ -195,8 +202,13 @@ class Printer {
     }
   }
 
-  operands(expr: Extract<Expr, { kind: 'and' | 'or' }>): readonly string[] {
-    return expr.operands.map((operand) => this.expr(operand, levelOf(expr) + 1))
+  /** An `and` within an `or` gets the parentheses that few readers could do without. */
+  operands(expr: Extract<Expr, { kind: 'and' | 'or' }>, open: boolean): readonly string[] {
+    const last = expr.operands.length - 1
+    return expr.operands.map((operand, at) => {
+      const isOpen = open && at === last && operand.kind === 'quantifier'
+      return this.expr(operand, isOpen ? Level.Open : Level.Not)
+    })
   }
 
   /** The source's spelling of a single token, where there is a source and it is one. */
@@ -279,35 +291,45 @@ class Printer {
   }
 
   tags(tags: readonly Identifier[]): string {
-    return tags.length === 0 ? '' : ` ${printTags(tags)}`
+    return tags.length === 0 ? '' : printTags(tags)
   }
 
   list(node: Extract<Declaration, { kind: 'list' }>): readonly Line[] {
     const head = `list ${node.name.name}`
     if (node.source.kind === 'file') {
-      return [line(0, `${head} from ${printString(node.source.path)}`, node.span.start)]
+      return [row([head, `from ${printString(node.source.path)}`], node.span.start)]
     }
     const items = node.source.items.map((item) => this.#item(item))
-    const flat = `${head} = [${items.join(', ')}]`
-    if (!this.#spread && flat.length <= MAX_WIDTH) return [line(0, flat, node.span.start)]
-    return [
-      line(0, `${head} = [`, node.span.start),
-      ...node.source.items.map((item, at) => line(2, `${items[at]},`, item.span.start)),
-      line(0, ']', node.span.end - 1),
-    ]
+    const flat = row([head, `= [${items.join(', ')}]`], node.span.start)
+    if (!this.#spread && flat.text.length <= MAX_WIDTH) return [flat]
+    const anchors = node.source.items.map((item) => item.span.start)
+    return [line(0, `${head} = [`, node.span.start), ...this.#fill(items, anchors), line(0, ']', node.span.end - 1)]
+  }
+
+  /** As many items a line as fit, or one where each may have a comment. */
+  #fill(items: readonly string[], anchors: readonly number[]): readonly Line[] {
+    const lines: { text: string; at: number }[] = []
+    for (const [index, item] of items.entries()) {
+      const last = lines.at(-1)
+      const longer = last === undefined ? '' : `${last.text} ${item},`
+      if (last === undefined || this.#spread || longer.length + 2 > MAX_WIDTH) {
+        lines.push({ text: `${item},`, at: anchors[index] ?? 0 })
+      } else last.text = longer
+    }
+    return lines.map(({ text, at }) => line(2, text, at))
   }
 
   tool(node: Extract<Declaration, { kind: 'tool' }>): readonly Line[] {
     const head = `tool ${dottedName(node.name.name)}`
     const tags = this.tags(node.tags)
     const parameters = node.parameters.map((parameter) => this.#parameter(parameter))
-    const flat = `${head} ${inBraces(parameters)}${tags}`
-    if (!this.#spread && flat.length <= MAX_WIDTH) return [line(0, flat, node.span.start)]
+    const flat = row([head, inBraces(parameters), tags], node.span.start)
+    if (!this.#spread && flat.text.length <= MAX_WIDTH) return [flat]
     const close = node.tags[0]?.span.start ?? node.span.end - 1
     return [
       line(0, `${head} {`, node.span.start),
       ...node.parameters.map((parameter, at) => line(2, `${parameters[at]},`, parameter.span.start)),
-      line(0, `}${tags}`, close),
+      line(0, tags === '' ? '}' : `} ${tags}`, close),
     ]
   }
 
@@ -352,7 +374,7 @@ class Printer {
   #condition(kind: 'when' | 'unless', expr: Expr, at: number): readonly Line[] {
     const flat = `${kind} ${this.expr(expr)}`
     if (flat.length + 2 <= MAX_WIDTH || (expr.kind !== 'and' && expr.kind !== 'or')) return [line(2, flat, at)]
-    return this.operands(expr).map((operand, index) =>
+    return this.operands(expr, true).map((operand, index) =>
       index === 0
         ? line(2, `${kind} ${operand}`, at)
         : line(4, `${expr.kind} ${operand}`, (expr.operands[index] as Expr).span.start),

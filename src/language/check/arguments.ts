@@ -4,7 +4,7 @@ import { toolsInScope } from '../patterns.js'
 import { oneOf } from '../suggest.js'
 import type { Fields } from '../types.js'
 import { walk } from '../walk.js'
-import { toolsSeenBy } from './conditions.js'
+import { guardedArguments, toolsSeenBy } from './conditions.js'
 import { type Check, everyLayer, type RuleSite } from './context.js'
 
 type Field = Fields extends ReadonlyMap<string, infer F> ? F : never
@@ -22,9 +22,9 @@ export const unguardedArguments: Check = (context) => {
       if (rule.unknownMeansNoMatch) continue
       const { declared } = toolsInScope([...site.policy.speaksFor, ...rule.scope], tools)
       if (declared.length === 0) continue
-      const guarded = new Set<string>()
+      const guarded = guardedArguments(rule.conditions)
       const read = new Map<string, Reference>()
-      for (const condition of rule.conditions) collect(condition, guarded, read)
+      for (const condition of rule.conditions) collect(condition, read)
       for (const [name, reference] of read) {
         if (guarded.has(name)) continue
         const lacking = declared.filter((tool) => mayLack(tool, reference.path))
@@ -37,10 +37,9 @@ export const unguardedArguments: Check = (context) => {
   }
 }
 
-/** First steps of the argument paths that are guarded by `exists`, and of those that are read outside of it. */
-function collect(condition: Expr, guarded: Set<string>, read: Map<string, Reference>): void {
+/** The first reading of each argument. */
+function collect(condition: Expr, read: Map<string, Reference>): void {
   walk(condition, (expr) => {
-    if (expr.kind === 'exists' && expr.operand.kind === 'reference') guarded.add(expr.operand.path[0] ?? '')
     if (expr.kind !== 'reference' || expr.root !== 'args') return
     const [name] = expr.path
     if (name !== undefined && !read.has(name)) read.set(name, expr)

@@ -2,6 +2,7 @@ import type { Span } from '../../model/span.js'
 import type { Expr } from '../ast.js'
 import { checkCondition, type Surroundings } from '../infer.js'
 import { toolsInScope } from '../patterns.js'
+import { walk } from '../walk.js'
 import { type Check, everyLayer, type LayerView } from './context.js'
 
 /**
@@ -16,6 +17,7 @@ export const conditions: Check = (context) => {
         tools: null,
         lists: layer.layer.lists,
         parameters: new Set(template.parameters.map(({ name }) => name)),
+        guarded: new Set<string>(),
       }
       const findings = judge(
         template.body.conditions.map(({ expr }) => expr),
@@ -34,6 +36,7 @@ export const conditions: Check = (context) => {
         tools: toolsInScope([...site.policy.speaksFor, ...rule.scope], toolsSeenBy(layer, context)),
         lists: layer.layer.lists,
         parameters: new Set<string>(),
+        guarded: guardedArguments(rule.conditions),
       }
       const findings = judge(
         site.body.conditions.map(({ expr }) => expr),
@@ -50,6 +53,18 @@ export const conditions: Check = (context) => {
 export function toolsSeenBy(layer: LayerView, { tenants }: Parameters<Check>[0]): LayerView['layer']['tools'] {
   if (layer.id !== null) return layer.layer.tools
   return tenants.length === 1 && tenants[0] !== undefined ? tenants[0].layer.tools : layer.layer.tools
+}
+
+/** First steps of the arguments that stand behind `exists`. */
+export function guardedArguments(conditions: readonly Expr[]): ReadonlySet<string> {
+  const guarded = new Set<string>()
+  for (const condition of conditions) {
+    walk(condition, (expr) => {
+      if (expr.kind !== 'exists' || expr.operand.kind !== 'reference' || expr.operand.root !== 'args') return
+      guarded.add(expr.operand.path[0] ?? '')
+    })
+  }
+  return guarded
 }
 
 type Finding = { code: Parameters<Surroundings['report']>[0]; span: Span; message: string; hint: string | undefined }
