@@ -1,0 +1,202 @@
+import type { Word } from './shell-reader.js'
+
+/** What a program runs besides itself, told by its operands. */
+export type Inner =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'hidden' }
+  | { readonly kind: 'command'; readonly words: readonly Word[] }
+  | { readonly kind: 'commands'; readonly commands: readonly (readonly Word[])[] }
+  | { readonly kind: 'code'; readonly text: string }
+
+const NONE: Inner = { kind: 'none' }
+const HIDDEN: Inner = { kind: 'hidden' }
+
+/** Programs that run others in ways we do not read, or change what names mean. */
+export const hiddenPrograms: ReadonlySet<string> = new Set(
+  `alias enable hash bind complete compgen compopt fc history let su runuser sg ssh rsh slogin mosh sshpass script
+  docker podman nerdctl kubectl oc lxc systemd-run screen tmux at batch crontab watch parallel flock chroot unshare nsenter
+  strace ltrace taskset chrt entr fakeroot proot firejail bwrap expect rlwrap unbuffer setpriv capsh start-stop-daemon
+  run-parts pkexec xvfb-run valgrind gdb perf ld.so ld-linux.so.2 ld-linux-x86-64.so.2 dbus-run-session systemd-nspawn
+  machinectl sudoedit sshfs wsl cmd cmd.exe powershell pwsh mapfile readarray coproc faketime torsocks proxychains
+  proxychains4 cgexec numactl prlimit catchsegv ccache distcc rbash fish csh tcsh nu elvish xonsh`.split(/\s+/),
+)
+
+const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'mksh'])
+
+/** Builtins that evaluate subscripts in their operands (`test -v 'a[$(rm)]'`). */
+const EVALUATING = new Set('test [ unset read printf declare typeset local export readonly getopts wait'.split(' '))
+
+/** Options of a program that runs the command after them. An option that is not listed hides what runs. */
+interface Prefix {
+  /** Letters of options without a value. */
+  readonly flags: string
+  /** Letters of options with one, joined or as the next word. */
+  readonly values: string
+  readonly longFlags?: readonly string[]
+  /** Taken only as `--name=value`. */
+  readonly longValues?: readonly string[]
+  /** Words between the options and the command. */
+  readonly operands?: number
+  /** Whether `NAME=value` may stand before the command. */
+  readonly assigns?: boolean
+}
+
+const PREFIXES: Readonly<Record<string, Prefix>> = {
+  sudo: { flags: 'nEHSbkAPB', values: 'ughpCrtTUDR', longFlags: ['preserve-env', 'non-interactive'], assigns: true },
+  doas: { flags: 'nL', values: 'uC' },
+  env: { flags: 'i0v', values: 'uC', longFlags: ['ignore-environment'], longValues: ['unset', 'chdir'], assigns: true },
+  nohup: { flags: '', values: '' },
+  time: { flags: 'pvaq', values: 'fo', longFlags: ['portability', 'verbose'], longValues: ['format', 'output'] },
+  nice: { flags: '', values: 'n', longValues: ['adjustment'] },
+  ionice: { flags: 't', values: 'cn' },
+  timeout: {
+    flags: 'v',
+    values: 'ks',
+    longFlags: ['foreground', 'preserve-status', 'verbose'],
+    longValues: ['kill-after', 'signal'],
+    operands: 1,
+  },
+  stdbuf: { flags: '', values: 'ioe', longValues: ['input', 'output', 'error'] },
+  setsid: { flags: 'cfw', values: '', longFlags: ['fork', 'wait', 'ctty'] },
+  xargs: {
+    flags: '0rtxp',
+    values: 'nPILsdEa',
+    longFlags: ['null', 'no-run-if-empty', 'verbose'],
+    longValues: ['max-args', 'max-procs', 'max-lines', 'delimiter', 'arg-file'],
+  },
+  command: { flags: 'pvV', values: '' },
+  builtin: { flags: '', values: '' },
+  exec: { flags: 'cl', values: 'a' },
+  busybox: { flags: '', values: '' },
+  toybox: { flags: '', values: '' },
+}
+
+const FIND_EXEC = new Set(['-exec', '-execdir', '-ok', '-okdir'])
+const FD_EXEC = /^(?:-[^-]*[xX]|--exec)/
+
+export function innerCommand(program: string, operands: readonly Word[]): Inner {
+  if (Object.hasOwn(PREFIXES, program)) return afterPrefix(program, operands)
+  if (SHELLS.has(program)) return shellCode(operands)
+  switch (program) {
+    case 'eval':
+      return joined(operands)
+    case 'trap':
+      return operands.length > 1 ? joined(operands.slice(0, 1)) : NONE
+    case 'find':
+      return findCommands(operands)
+    case 'fd':
+    case 'fdfind':
+      return operands.some((word) => !word.isLiteral || FD_EXEC.test(word.text)) ? HIDDEN : NONE
+    default:
+  }
+  if (EVALUATING.has(program)) return operands.some(evaluates) ? HIDDEN : NONE
+  return NONE
+}
+
+function evaluates(word: Word): boolean {
+  return !word.isLiteral ? false : /\$\(|`|\[.*\]/s.test(word.text) && /[$`]/.test(word.text)
+}
+
+/** What `eval` and `trap` run: their operands joined, when all are known. */
+function joined(operands: readonly Word[]): Inner {
+  if (operands.some((word) => !word.isLiteral || word.isGlob)) return HIDDEN
+  return { kind: 'code', text: operands.map((word) => word.text).join(' ') }
+}
+
+function afterPrefix(program: string, operands: readonly Word[]): Inner {
+  const prefix = PREFIXES[program]!
+  let next = skipOptions(prefix, operands)
+  if (next === undefined) return HIDDEN
+  const options = operands.slice(0, next)
+  next += prefix.operands ?? 0
+  if (prefix.assigns === true) while (/^[A-Za-z_]\w*=/.test(operands[next]?.text ?? '')) next++
+  const words = operands.slice(next)
+  if (program !== 'xargs') return words.length === 0 ? NONE : { kind: 'command', words }
+  return xargsCommand(options, words)
+}
+
+/** `xargs` appends words from its input: to a program that runs its operands, that is a command nobody sees here. */
+function xargsCommand(options: readonly Word[], words: readonly Word[]): Inner {
+  const [first] = words
+  if (first === undefined) return NONE
+  const replaced = replacedBy(options)
+  if (replaced !== undefined && first.text.includes(replaced)) return HIDDEN
+  const name = first.text.slice(first.text.lastIndexOf('/') + 1).toLowerCase()
+  const runsOperands =
+    Object.hasOwn(PREFIXES, name) || SHELLS.has(name) || ['eval', 'find', 'fd', 'fdfind', 'trap'].includes(name)
+  return runsOperands ? HIDDEN : { kind: 'command', words }
+}
+
+/** What `-I` has replaced by the input. */
+function replacedBy(options: readonly Word[]): string | undefined {
+  const at = options.findIndex((word) => /^-[0rtxp]*I/.test(word.text))
+  const joinedText = options[at]?.text.replace(/^-[0rtxp]*I/, '')
+  return joinedText === '' ? options[at + 1]?.text : joinedText
+}
+
+/** Index of the first word after the options; `undefined` where an option is not known or a word not literal. */
+function skipOptions(prefix: Prefix, operands: readonly Word[]): number | undefined {
+  for (let i = 0; i < operands.length; i++) {
+    const word = operands[i]!
+    if (!word.isLiteral) return undefined
+    if (word.text === '--') return i + 1
+    if (!word.text.startsWith('-') || word.text === '-') return word.text === '-' ? undefined : i
+    const taken = word.text.startsWith('--') ? longOption(prefix, word.text) : shortOptions(prefix, word.text)
+    if (taken === undefined) return undefined
+    i += taken
+    if (taken === 1 && operands[i]?.isLiteral !== true) return undefined
+  }
+  return operands.length
+}
+
+/** Further words that the option takes. */
+function longOption(prefix: Prefix, text: string): 0 | undefined {
+  const [name, value] = text.slice(2).split('=', 2)
+  if (value === undefined) return prefix.longFlags?.includes(name!) === true ? 0 : undefined
+  return prefix.longValues?.includes(name!) === true ? 0 : undefined
+}
+
+function shortOptions(prefix: Prefix, text: string): 0 | 1 | undefined {
+  for (let i = 1; i < text.length; i++) {
+    const letter = text[i]!
+    if (prefix.values.includes(letter)) return i === text.length - 1 ? 1 : 0
+    if (!prefix.flags.includes(letter)) return undefined
+  }
+  return 0
+}
+
+/** `sh -c 'code'`, `bash -lc 'code'`. A script file is a program's own business, its name is among the words. */
+function shellCode(operands: readonly Word[]): Inner {
+  for (let i = 0; i < operands.length; i++) {
+    const word = operands[i]!
+    if (!word.isLiteral || word.isGlob) return HIDDEN
+    if (!/^[-+]./.test(word.text)) return NONE
+    if (word.text === '--norc' || word.text === '--noprofile' || word.text === '--login' || word.text === '--posix')
+      continue
+    if (!/^[-+][abcefhilmnprstuvxBCEHPT]+$/.test(word.text)) return HIDDEN
+    if (!word.text.includes('c') || word.text.startsWith('+')) continue
+    return codeAfter(operands.slice(i + 1))
+  }
+  return NONE
+}
+
+/** The first operand after `-c`, further options (`sh -c -e 'code'`) aside. */
+function codeAfter(operands: readonly Word[]): Inner {
+  const code = operands[0]
+  if (code === undefined || !code.isLiteral || code.isGlob || /^[-+]/.test(code.text)) return HIDDEN
+  return { kind: 'code', text: code.text }
+}
+
+/** The commands of every `-exec`, up to `;` or `+`. */
+function findCommands(operands: readonly Word[]): Inner {
+  const commands: Word[][] = []
+  let current: Word[] | undefined
+  for (const word of operands) {
+    if (current === undefined) {
+      if (!word.isLiteral) return HIDDEN
+      if (FIND_EXEC.has(word.text)) commands.push((current = []))
+    } else if (word.isLiteral && (word.text === ';' || word.text === '+')) current = undefined
+    else current.push(word)
+  }
+  return commands.length === 0 ? NONE : { kind: 'commands', commands }
+}
