@@ -72,18 +72,23 @@ class ShipperProcess {
   async query(message: Extract<ToShipper, { type: 'query' }>): Promise<void> {
     try {
       if (!this.#store || this.#shipper?.status().state === 'starting') {
-        throw new StoreError('unavailable', 'the audit store is not ready yet')
+        throw new StoreError('unavailable', 'the audit store is not ready yet', { isPassing: true })
       }
       const rows = await this.#store.query(message.sql, message.params, message.limits)
       tell({ type: 'rows', id: message.id, rows })
     } catch (error) {
-      const { kind, message: text } = toStoreError(error)
-      tell({ type: 'failed', id: message.id, kind, message: text })
+      const { kind, message: text, isPassing } = toStoreError(error)
+      tell({ type: 'failed', id: message.id, kind, message: text, isPassing })
     }
   }
 
   async drain(id: number): Promise<void> {
-    await this.#shipper?.drained()
+    const shipper = this.#shipper
+    if (!shipper) {
+      tell({ type: 'failed', id, kind: 'unavailable', message: 'the audit store is not ready yet', isPassing: true })
+      return
+    }
+    await shipper.drained()
     tell({ type: 'drained', id })
   }
 

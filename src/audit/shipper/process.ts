@@ -6,6 +6,8 @@ import type { ShipperStatus } from './shipper.js'
 
 export interface ShipperProcessOptions {
   readonly config: ShipperConfig
+  /** Longest pause before a process that keeps dying is started again. @default 10_000 */
+  readonly longestPauseMs?: number
   /** Told about every trouble of the store, the spool and the process, in one sentence each. */
   readonly onProblem: (problem: string) => void
 }
@@ -18,6 +20,7 @@ interface Pending {
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url))
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 10_000
+const RESTART_WAIT_MS = 10_000
 /** A process that lived this long was not in a crash loop. */
 const STABLE_MS = 30_000
 
@@ -53,22 +56,14 @@ export class ShipperProcess {
     return { shipper: this.#status, pid: this.#child?.pid ?? null, restarts: this.#restarts }
   }
 
+  /** Waits for a process that is being started again, at most {@link RESTART_WAIT_MS}; a read may be repeated safely. */
   query(sql: string, params: QueryParams, limits: QueryLimits = {}): Promise<readonly Row[]> {
-    return this.#ask((id) => ({ type: 'query', id, sql, params, limits }))
+    return this.#askUntil(performance.now() + RESTART_WAIT_MS, (id) => ({ type: 'query', id, sql, params, limits }))
   }
 
   /** Resolves when all that was in the spool is in the store; waits as long as that takes. */
   async drain(): Promise<void> {
-    for (;;) {
-      try {
-        await this.#ask((id) => ({ type: 'drain', id }))
-        return
-      } catch (error) {
-        // The process died under it: its successor is asked.
-        if (this.#closing) throw error
-        await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS))
-      }
-    }
+    await this.#askUntil(Number.POSITIVE_INFINITY, (id) => ({ type: 'drain', id }))
   }
 
   /** Ships what is in the spool for at most `drainMs`, then ends the process. */
@@ -85,7 +80,7 @@ export class ShipperProcess {
       await gone
       clearTimeout(timer)
     }
-    this.#failPending(new StoreError('unavailable', 'the audit store is closed'))
+    this.#failPending(closed())
   }
 
   #spawn(): void {
@@ -107,7 +102,7 @@ export class ShipperProcess {
     child.on('exit', (code, signal) => {
       if (this.#child !== child) return
       this.#child = null
-      this.#failPending(new StoreError('unavailable', 'the audit store is starting again'))
+      this.#failPending(restarting())
       if (this.#closing) return
       if (performance.now() - startedAt > STABLE_MS) this.#pauseMs = FIRST_PAUSE_MS
       this.#options.onProblem(
@@ -115,7 +110,7 @@ export class ShipperProcess {
       )
       this.#restarts++
       this.#timer = setTimeout(() => this.#spawn(), this.#pauseMs * (0.5 + Math.random() / 2))
-      this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2)
+      this.#pauseMs = Math.min(this.#options.longestPauseMs ?? LONGEST_PAUSE_MS, this.#pauseMs * 2)
     })
     this.#send({ type: 'start', config: this.#options.config })
   }
@@ -140,7 +135,7 @@ export class ShipperProcess {
         this.#take(message.id)?.resolve([])
         break
       case 'failed':
-        this.#take(message.id)?.reject(new StoreError(message.kind, message.message))
+        this.#take(message.id)?.reject(new StoreError(message.kind, message.message, message))
         break
     }
   }
@@ -161,18 +156,23 @@ export class ShipperProcess {
     this.#first = null
   }
 
+  async #askUntil(deadline: number, messageOf: (id: number) => ToShipper): Promise<readonly Row[]> {
+    for (;;) {
+      try {
+        return await this.#ask(messageOf)
+      } catch (error) {
+        const isPassing = error instanceof StoreError && error.isPassing && !this.#closing
+        if (!isPassing || performance.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS))
+      }
+    }
+  }
+
   #ask(messageOf: (id: number) => ToShipper): Promise<readonly Row[]> {
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId
       this.#pending.set(id, { resolve, reject })
-      if (!this.#send(messageOf(id))) {
-        this.#take(id)?.reject(
-          new StoreError(
-            'unavailable',
-            this.#closing ? 'the audit store is closed' : 'the audit store is starting again',
-          ),
-        )
-      }
+      if (!this.#send(messageOf(id))) this.#take(id)?.reject(this.#closing ? closed() : restarting())
     })
   }
 
@@ -180,8 +180,7 @@ export class ShipperProcess {
     const child = this.#child
     if (!child?.connected) return false
     child.send(message, (error) => {
-      if (error && 'id' in message)
-        this.#take(message.id)?.reject(new StoreError('unavailable', `the audit shipper is gone: ${error.message}`))
+      if (error && 'id' in message) this.#take(message.id)?.reject(restarting())
     })
     return true
   }
@@ -196,6 +195,14 @@ export class ShipperProcess {
     for (const pending of this.#pending.values()) pending.reject(error)
     this.#pending.clear()
   }
+}
+
+function restarting(): StoreError {
+  return new StoreError('unavailable', 'the audit store is starting again', { isPassing: true })
+}
+
+function closed(): StoreError {
+  return new StoreError('unavailable', 'the audit store is closed')
 }
 
 function afterColon(text: string): string {

@@ -36,5 +36,11 @@ export type FromShipper =
   /** The store cannot be used and no retry will help; the process exits after this. */
   | { readonly type: 'unusable'; readonly message: string }
   | { readonly type: 'rows'; readonly id: number; readonly rows: readonly Row[] }
-  | { readonly type: 'failed'; readonly id: number; readonly kind: StoreErrorKind; readonly message: string }
+  | {
+      readonly type: 'failed'
+      readonly id: number
+      readonly kind: StoreErrorKind
+      readonly message: string
+      readonly isPassing: boolean
+    }
   | { readonly type: 'drained'; readonly id: number }

@@ -1,15 +1,14 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isUuid, uuidv7 } from '../../model/uuid.js'
 import { rowsOfSegment, type SpooledRow, SpoolReader } from '../spool/reader.js'
 import { listSegments } from '../spool/segments.js'
 import { type AuditStore, StoreError } from '../store/audit-store.js'
-import { readStateNumber, writeStateFile } from './state-file.js'
 
 export interface ShipperOptions {
   readonly spoolFolder: string
-  /** Where the shipper keeps its cursor and its intent. */
+  /** Where the shipper keeps its cursor: a hint, the store itself is asked what it has. */
   readonly stateFolder: string
   readonly writerId: string
   readonly store: AuditStore
@@ -60,10 +59,11 @@ export class Shipper {
   readonly #store: AuditStore
   readonly #reader: SpoolReader
   readonly #cursorFile: string
-  readonly #intentFile: string
   readonly #stop = new AbortController()
-  /** Up to here an earlier process may have stored rows without noting it. */
-  #doubtUntil: number
+  /** True while rows may be in the store without our knowing: after a start, and after an insert that failed. */
+  #inDoubt = true
+  /** True once the end of the spool was seen: what comes later was written after this process began, so no other sent it. */
+  #hasCaughtUp = false
   #status: ShipperStatus
   #failures = 0
   #flushedAt = Number.NEGATIVE_INFINITY
@@ -84,9 +84,7 @@ export class Shipper {
     this.#reader = new SpoolReader(options.spoolFolder, options.onProblem)
     mkdirSync(options.stateFolder, { recursive: true })
     this.#cursorFile = join(options.stateFolder, 'cursor.json')
-    this.#intentFile = join(options.stateFolder, 'intent.json')
-    const cursor = readStateNumber(this.#cursorFile, 'seq')
-    this.#doubtUntil = Math.max(cursor, readStateNumber(this.#intentFile, 'to'))
+    const cursor = readCursor(this.#cursorFile, options.writerId)
     this.#status = {
       state: 'starting',
       storedSeq: cursor,
@@ -111,6 +109,7 @@ export class Shipper {
     await this.#persist(() => this.#store.settle())
     this.#update({ state: 'running', lastError: '' })
     this.#reader.seek(0)
+    await this.#persist(() => this.#noteLostBeginning())
     while (!this.#stop.signal.aborted) {
       const worked = await this.#step()
       this.#settleWaiting()
@@ -138,10 +137,13 @@ export class Shipper {
     // Draining does not wait for company.
     if (since < this.#options.flushMs && this.#waiting.length === 0) await this.#pause(this.#options.flushMs - since)
     if (this.#stop.signal.aborted) return false
-    const reading = this.#reader.read(this.#options)
+    const reading = await this.#persist(async () => this.#reader.read(this.#options))
+    if (!reading) return false
     this.#idle = reading.kind === 'none'
     switch (reading.kind) {
       case 'none':
+        this.#hasCaughtUp = true
+        this.#inDoubt = false
         await this.#persist(() => this.#expire())
         return false
       case 'gap':
@@ -156,34 +158,35 @@ export class Shipper {
   }
 
   async #ship(rows: readonly SpooledRow[], segment: string): Promise<void> {
-    const from = rows[0]!.seq
-    const to = rows.at(-1)!.seq
-    if (to > this.#doubtUntil) {
+    const isStored = await this.#persist(async () => {
       // What the store has must outlive a power cut in the spool too, else its numbers would be given out again.
       syncFile(segment)
-      writeStateFile(this.#intentFile, { writer: this.#options.writerId, from, to })
-    }
-    let inDoubt = from <= this.#doubtUntil
-    const isStored = await this.#persist(async () => {
-      let missing = inDoubt ? await this.#missing(rows) : rows
-      if (missing.length === 0) return
-      inDoubt = true
+      const missing = this.#inDoubt ? await this.#missing(rows) : rows
+      if (missing.length === 0) return true
+      this.#inDoubt = true
       await this.#insert(missing, { left: Math.max(MAX_REFUSED, Math.ceil(rows.length / 100)) })
-      missing = await this.#missing(rows)
-      if (missing.length > 0) {
+      const still = await this.#missing(rows)
+      if (still.length > 0) {
         throw new StoreError(
           'unavailable',
-          `${missing.length} of ${rows.length} rows are not there after an insert that succeeded`,
+          `${still.length} of ${rows.length} rows are not there after an insert that succeeded`,
         )
       }
+      this.#inDoubt = !this.#hasCaughtUp
+      return true
     })
-    if (isStored) this.#advance(to)
+    if (isStored) this.#advance(rows.at(-1)?.seq ?? 0)
   }
 
   #advance(seq: number): void {
     if (seq <= this.#status.storedSeq) return
-    writeStateFile(this.#cursorFile, { writer: this.#options.writerId, seq })
     this.#update({ storedSeq: seq })
+    try {
+      writeFileSync(this.#cursorFile, `${JSON.stringify({ writer: this.#options.writerId, seq })}\n`)
+    } catch (error) {
+      // On a full disk the way out is to ship on. The next process only has to read back more.
+      this.#options.onProblem(`audit shipper: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   /** Those of the rows that the store does not have. */
@@ -244,6 +247,13 @@ export class Shipper {
     await this.#store.insert('dead_letter', Buffer.from(`${line}\n`))
   }
 
+  /** Segments that were not stored yet and are gone: removed by a person, or by a file system check. */
+  async #noteLostBeginning(): Promise<void> {
+    const from = this.#status.storedSeq + 1
+    const to = this.#reader.expected - 1
+    if (from <= to) await this.#noteGap(from, to, 'their segments are gone')
+  }
+
   async #noteGap(from: number, to: number, reason: string): Promise<void> {
     // A number that the spool lost may be in the store: sent before the damage.
     const stored = await this.#store.seqsInRange(this.#options.writerId, from, to)
@@ -281,15 +291,15 @@ export class Shipper {
     if (spoolBytes !== this.#status.spoolBytes) this.#update({ spoolBytes })
   }
 
-  /** Repeats until it succeeds (true) or the shipper stops; each failure is told and followed by a longer pause. */
-  async #persist(action: () => Promise<void>): Promise<boolean> {
+  /** Repeats until it succeeds, or undefined when the shipper stops; each failure is told and followed by a longer pause. */
+  async #persist<T>(action: () => Promise<T>): Promise<T | undefined> {
     while (!this.#stop.signal.aborted) {
       try {
         if (this.#failures > 0) await this.#store.settle()
-        await action()
+        const value = await action()
         this.#failures = 0
         if (this.#status.state === 'unavailable') this.#update({ state: 'running', lastError: '' })
-        return true
+        return value
       } catch (error) {
         // At the start a person is there to mend it; later it is waited for, since the spool holds everything.
         if (this.#status.state === 'starting' && error instanceof StoreError && error.kind === 'unusable') throw error
@@ -302,7 +312,7 @@ export class Shipper {
         await this.#pause(longest * (0.5 + Math.random() / 2))
       }
     }
-    return false
+    return undefined
   }
 
   async #pause(ms: number): Promise<void> {
@@ -318,6 +328,19 @@ export class Shipper {
   #update(change: Partial<ShipperStatus>): void {
     this.#status = { ...this.#status, ...change }
     this.#options.onStatus(this.#status)
+  }
+}
+
+/** The number in the cursor file; 0 when there is none to read, or it is another writer's. */
+function readCursor(path: string, writerId: string): number {
+  try {
+    const { writer, seq } = JSON.parse(readFileSync(path, 'utf8')) as {
+      readonly writer?: unknown
+      readonly seq?: unknown
+    }
+    return writer === writerId && typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 ? seq : 0
+  } catch {
+    return 0
   }
 }
 

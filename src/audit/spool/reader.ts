@@ -71,8 +71,11 @@ export class SpoolReader {
   }
 
   #current(segments: readonly SegmentFile[]): SegmentFile | null {
-    if (!this.#segment) {
-      this.#segment = segments[0] ?? null
+    const segment = this.#segment
+    // Gone when it was read to its end and removed since.
+    if (!segment || !segments.some((other) => other.path === segment.path)) {
+      this.#segment = (segment ? segments.find((other) => isAfter(other, segment)) : segments[0]) ?? null
+      this.#offset = HEADER_BYTES
       if (this.#segment && this.#expected === 0) this.#expected = this.#segment.firstSeq
     }
     return this.#segment

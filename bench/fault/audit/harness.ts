@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { auditFolders } from '../../../src/audit/folders.js'
+import { ShipperProcess } from '../../../src/audit/shipper/process.js'
+
+export interface FaultOptions {
+  /** Kills of producer and shipper together; two in three hit the shipper. */
+  readonly kills: number
+  /** Records that the producer makes a second. @default 2_000 */
+  readonly perSecond?: number
+  /** Longest life of a process before its kill, in milliseconds. @default 1_200 */
+  readonly maxLifeMs?: number
+  /** Null for the embedded engine. */
+  readonly clickhouseUrl?: string | null
+  readonly onProgress?: (line: string) => void
+}
+
+export interface FaultResult {
+  readonly kills: number
+  readonly producerKills: number
+  readonly shipperKills: number
+  /** Records that `append` said were safe. */
+  readonly acknowledged: number
+  /** Rows in the store. */
+  readonly stored: number
+  /** Acknowledged records that have no row. */
+  readonly lost: number
+  readonly duplicates: number
+  /** Sequence numbers between the first and the last of the writer that have no row. */
+  readonly gaps: number
+  readonly seconds: number
+}
+
+const PRODUCER = fileURLToPath(new URL('./producer.js', import.meta.url))
+
+/** Kills producers and shippers at random moments, then counts acknowledged records against rows. */
+export async function runAuditFault(options: FaultOptions): Promise<FaultResult> {
+  const startedAt = performance.now()
+  const dataDir = mkdtempSync(join(tmpdir(), 'portcullis-fault-'))
+  const acknowledged = new Set<string>()
+  const perSecond = String(options.perSecond ?? 2_000)
+  const maxLifeMs = options.maxLifeMs ?? 1_200
+  let producer = await startProducer(dataDir, perSecond, acknowledged)
+  const folders = auditFolders(dataDir)
+  const shipper = new ShipperProcess({
+    config: {
+      spoolFolder: folders.spool,
+      stateFolder: folders.shipper,
+      chdbFolder: folders.chdb,
+      clickhouseUrl: options.clickhouseUrl ?? null,
+      tuning: { flushMs: 100, pollMs: 20, keepMs: 0, maxRows: 2_000, maxBackoffMs: 500 },
+    },
+    longestPauseMs: 100,
+    onProblem: (problem) => options.onProgress?.(problem),
+  })
+  try {
+    await shipper.start()
+    let producerKills = 0
+    let shipperKills = 0
+    for (let kill = 0; kill < options.kills; kill++) {
+      await sleep(Math.random() * maxLifeMs)
+      if (kill % 3 === 0) {
+        await killAndWait(producer)
+        producer = await startProducer(dataDir, perSecond, acknowledged)
+        producerKills++
+      } else {
+        process.kill(await pidOf(shipper), 'SIGKILL')
+        shipperKills++
+      }
+      if (kill % 10 === 9) options.onProgress?.(`${kill + 1} kills, ${acknowledged.size} acknowledged`)
+    }
+    const ended = new Promise<void>((resolve) => producer.once('exit', () => resolve()))
+    producer.kill('SIGTERM')
+    await ended
+    await shipper.drain()
+    const counts = await count(shipper, acknowledged)
+    return {
+      kills: options.kills,
+      producerKills,
+      shipperKills,
+      acknowledged: acknowledged.size,
+      ...counts,
+      seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+    }
+  } finally {
+    producer.kill('SIGKILL')
+    await shipper.close(0)
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+/** Resolves when the producer appends; its acknowledgements go into the set, whole lines only. */
+function startProducer(dataDir: string, perSecond: string, acknowledged: Set<string>): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [PRODUCER, dataDir, perSecond], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let rest = ''
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.stdout?.setEncoding('latin1').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        if (line === 'ready') resolve(child)
+        else acknowledged.add(line)
+      }
+    })
+  })
+}
+
+/** `close` and not `exit`: what it had printed has been read by then. */
+async function killAndWait(child: ChildProcess): Promise<void> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  child.kill('SIGKILL')
+  await closed
+}
+
+async function pidOf(shipper: ShipperProcess): Promise<number> {
+  for (;;) {
+    const { pid } = shipper.status()
+    if (pid !== null) return pid
+    await sleep(5)
+  }
+}
+
+interface Counts {
+  readonly stored: number
+  readonly lost: number
+  readonly duplicates: number
+  readonly gaps: number
+}
+
+async function count(shipper: ShipperProcess, acknowledged: ReadonlySet<string>): Promise<Counts> {
+  const [row] = await shipper.query(
+    'SELECT sum(stored) AS stored, sum(gaps) AS gaps, sum(duplicates) AS duplicates, max(last_seq) AS last_seq FROM audit.integrity',
+    {},
+  )
+  const missing = new Set(acknowledged)
+  const lastSeq = Number(row?.['last_seq'] ?? 0)
+  const page = 5_000
+  for (let from = 1; from <= lastSeq; from += page) {
+    const rows = await shipper.query(
+      'SELECT event_id FROM audit.events WHERE seq BETWEEN {from:UInt64} AND {to:UInt64}',
+      {
+        from,
+        to: from + page - 1,
+      },
+    )
+    for (const event of rows) missing.delete(String(event['event_id']))
+  }
+  return {
+    stored: Number(row?.['stored'] ?? 0),
+    lost: missing.size,
+    duplicates: Number(row?.['duplicates'] ?? 0),
+    gaps: Number(row?.['gaps'] ?? 0),
+  }
+}

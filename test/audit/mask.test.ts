@@ -1,0 +1,215 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { sampleRecord } from '../../bench/fault/audit/record.js'
+import { MAX_ARGUMENTS_BYTES, Masker, readOrMakeMaskKey } from '../../src/audit/mask.js'
+import type { JsonObject } from '../../src/model/json.js'
+import { temporaryFolder } from './support.js'
+
+const masker = new Masker(Buffer.alloc(32, 1))
+const TAG = /\[masked:[0-9a-f]{12}\]/
+const DIGEST = 'd'.repeat(64)
+const jsonOf = (value: JsonObject): string => masker.arguments(value, DIGEST).json
+
+t.test('a value under a key that names a secret is replaced', (t) => {
+  const keys = [
+    ...[
+      'password',
+      'PASSWORD',
+      'userPassword',
+      'db_password',
+      'passwd',
+      'pwd',
+      'passphrase',
+      'secret',
+      'client_secret',
+    ],
+    ...[
+      'clientSecret',
+      'token',
+      'accessToken',
+      'refresh-token',
+      'authorization',
+      'Authorization',
+      'api_key',
+      'apiKey',
+      'x-api-key',
+    ],
+    ...[
+      'APIKEY',
+      'aws_secret_access_key',
+      'private_key',
+      'cookie',
+      'Set-Cookie',
+      'credentials',
+      'jwt',
+      'otp',
+      'cvv',
+      'connection_string',
+    ],
+  ]
+  for (const key of keys) {
+    t.notMatch(jsonOf({ [key]: 'opensesame' }), 'opensesame', key)
+    t.notMatch(jsonOf({ a: { [key]: { deep: ['opensesame', 417] } } }), /opensesame|417/, `${key}, nested`)
+    t.equal(masker.arguments({ [key]: 'x' }, DIGEST).redactions, 1, `${key}, counted`)
+  }
+  for (const key of [
+    'max_tokens',
+    'tokens',
+    'secretary',
+    'passenger',
+    'tokenize',
+    'keyboard',
+    'author',
+    'description',
+  ]) {
+    t.equal(jsonOf({ [key]: 'kept' }), JSON.stringify({ [key]: 'kept' }), key)
+  }
+  t.equal(jsonOf({ password: null, token: true }), '{"password":null,"token":true}', 'nothing to hide')
+  t.end()
+})
+
+t.test('a secret inside text is replaced, the rest stays', (t) => {
+  const secrets: Record<string, string> = {
+    jwt: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U',
+    'aws key id': 'AKIAIOSFODNN7EXAMPLE',
+    'github token': `ghp_${'aB3'.repeat(12)}`,
+    'github fine-grained token': `github_pat_${'aB3_'.repeat(10)}`,
+    'gitlab token': `glpat-${'aB3-'.repeat(6)}`,
+    'slack token': 'xoxb-123456789012-abcdefABCDEF',
+    'openai key': `sk-${'aB3'.repeat(16)}`,
+    'anthropic key': `sk-ant-api03-${'aB3'.repeat(16)}`,
+    'stripe key': `sk_live_${'aB3'.repeat(8)}`,
+    'google key': `AIza${'aB3_-'.repeat(7)}`,
+    'npm token': `npm_${'aB3'.repeat(12)}`,
+    'private key': `-----BEGIN RSA PRIVATE KEY-----\n${'MIIEow'.repeat(20)}\n-----END RSA PRIVATE KEY-----`,
+    'private key without end': `-----BEGIN PRIVATE KEY-----\n${'MIIEow'.repeat(20)}`,
+    'card number': '4111 1111 1111 1111',
+    'card number with dashes': '5500-0055-5555-5559',
+    'amex number': '371449635398431',
+  }
+  for (const [name, secret] of Object.entries(secrets)) {
+    const json = jsonOf({ note: `before ${secret}` })
+    t.match(json, TAG, name)
+    t.notOk(json.includes(secret.slice(-8)), `${name} is gone`)
+    t.match(json, 'before ', name)
+    t.notOk(jsonOf({ [secret]: 1 }).includes(secret.slice(-8)), `${name} as a key`)
+    const reason = masker.record(sampleRecord(1, 0, { reason: secret, agent: secret, arguments: {} }))
+    t.notOk(reason.includes(secret.slice(-8)), `${name} in a reason or a name`)
+  }
+  const contexts: Record<string, string> = {
+    'Authorization: Bearer abc.DEF-123456789': 'Authorization: Bearer [masked]',
+    'postgres://app:hunter2@db/x': 'postgres://app:[masked]@db/x',
+    'https://host/?api_key=hunter2&page=2': 'https://host/?api_key=[masked]&page=2',
+    "password = 'hunter2'": "password = '[masked]'",
+  }
+  for (const [text, expected] of Object.entries(contexts)) {
+    t.equal(masker.text(text).replace(TAG, '[masked]'), expected)
+  }
+  const kept = [
+    'basic understanding of things',
+    'order 4111111111111112',
+    'a password reset',
+    '1234567890123',
+    'task-force-of-the-north-of-england',
+  ]
+  for (const text of kept) t.equal(masker.text(text), text)
+  t.equal(jsonOf({ card: 4111111111111111 }).replace(TAG, '[masked]'), '{"card":"[masked]"}', 'a card as a number')
+  t.equal(jsonOf({ id: 12345678901234567890n }), '{"id":12345678901234567890}', 'a long integer keeps its digits')
+  t.end()
+})
+
+t.test('tags correlate under one key and not under another', (t) => {
+  const tagOf = (masker: Masker, secret: string): string =>
+    TAG.exec(masker.arguments({ token: secret }, '').json)?.[0] ?? ''
+  t.equal(tagOf(masker, 'a'), tagOf(masker, 'a'))
+  t.not(tagOf(masker, 'a'), tagOf(masker, 'b'))
+  t.not(tagOf(masker, 'a'), tagOf(new Masker(Buffer.alloc(32, 2)), 'a'))
+  const folder = temporaryFolder(t)
+  const key = readOrMakeMaskKey(folder)
+  t.same(readOrMakeMaskKey(folder), key, 'the key is made once')
+  t.equal(statSync(join(folder, 'mask.key')).mode & 0o777, 0o600)
+  t.equal(readFileSync(join(folder, 'mask.key'), 'latin1').length, 65)
+  const broken = join(folder, 'broken')
+  mkdirSync(broken)
+  writeFileSync(join(broken, 'mask.key'), 'short')
+  t.throws(() => readOrMakeMaskKey(broken), /mask\.key holds no key of 32 bytes/)
+  t.end()
+})
+
+t.test('arguments that are too long or too deep leave their digest and length', (t) => {
+  const exact = { text: 'x'.repeat(MAX_ARGUMENTS_BYTES - '{"text":""}'.length) }
+  t.equal(jsonOf(exact).length, MAX_ARGUMENTS_BYTES, 'limit reached exactly')
+  const over = { text: `${exact.text}x` }
+  t.same(JSON.parse(jsonOf(over)), { $omitted: { bytes: MAX_ARGUMENTS_BYTES + 1, sha256: DIGEST } })
+  t.match(jsonOf({ text: 'é'.repeat(MAX_ARGUMENTS_BYTES / 2) }), 'omitted', 'bytes count, not characters')
+  let deep: JsonObject = { end: 1 }
+  for (let i = 0; i < 20_000; i++) deep = { a: deep }
+  t.same(JSON.parse(jsonOf(deep)), { $omitted: { bytes: 0, sha256: DIGEST } })
+  t.end()
+})
+
+t.test('every row is one line of valid JSON within its types', (t) => {
+  const value = fc.letrec<{ any: unknown }>((tie) => ({
+    any: fc.oneof(
+      { maxDepth: 4 },
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('\ud800', 'a\udc00b', '\n', '\u2028', '\0'),
+      fc.double(),
+      fc.bigInt(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('any')),
+      fc.dictionary(fc.string(), tie('any')),
+    ),
+  })).any
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), value), fc.string({ unit: 'binary' }), fc.double(), (args, name, number) => {
+      const line = masker.record(
+        sampleRecord(1, 0, {
+          arguments: args as JsonObject,
+          agent: `${name}\ud800`,
+          timeMs: number,
+          evaluationNs: number,
+        }),
+      )
+      const row = JSON.parse(line) as Record<string, unknown>
+      const json = row['arguments'] as string
+      return (
+        !line.includes('\n') &&
+        !/\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])/.test(line) &&
+        Number.isInteger(row['ts']) &&
+        (row['ts'] as number) >= 0 &&
+        (row['evaluation_ns'] as number) <= 0xffff_ffff &&
+        typeof JSON.parse(json) === 'object' &&
+        Buffer.byteLength(json) <= MAX_ARGUMENTS_BYTES * 4
+      )
+    }),
+    { numRuns: 500 },
+  )
+  t.equal(jsonOf({ b: 1, a: { d: 2, c: 3 } }), '{"a":{"c":3,"d":2},"b":1}', 'keys are sorted')
+  t.equal(JSON.parse(masker.record(sampleRecord(0, 0, { reason: 'x'.repeat(10_000) }))).reason.length, 4_096)
+  t.end()
+})
+
+t.test('hostile text costs linear time', (t) => {
+  // Quadratic patterns would take minutes on these; the test's own time limit is the assertion.
+  const shapes = [
+    'eyJ',
+    `${'eyJ'.repeat(3)}.`,
+    'sk-',
+    'a:',
+    '1 ',
+    '-----BEGIN PRIVATE KEY-----',
+    'bearer ',
+    'password=',
+    'http://a:',
+    'xoxb-',
+  ]
+  for (const shape of shapes) {
+    const text = shape.repeat(Math.ceil(16_000 / shape.length))
+    t.equal(typeof masker.arguments({ text }, '').json, 'string', shape)
+  }
+  t.end()
+})
