@@ -1,3 +1,4 @@
+import { Answers } from './answers.js'
 import type { DefaultEntry, Entry, Layer } from './entry.js'
 import type { Findings } from './findings.js'
 import type { Lifted } from './lift.js'
@@ -46,6 +47,7 @@ export class PolicySet {
   readonly predicates: Predicates
   readonly index: RuleIndex
   readonly frame: Frame
+  readonly answers = new Answers()
 
   constructor(parts: PolicySetParts) {
     this.revision = parts.revision

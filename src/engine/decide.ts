@@ -4,7 +4,7 @@ import type { Call, Facts } from '../model/call.js'
 import type { ApprovalRequirement, Decision, MatchedRule } from '../model/decision.js'
 import type { Outcome, ReasonCode } from '../model/outcome.js'
 import { type Combined, combine } from './combine.js'
-import { type Match, match } from './match.js'
+import { match } from './match.js'
 import { nearMisses } from './near-misses.js'
 import { type Decider, explainReason } from './reason.js'
 import { mergeRequirements } from './requirements.js'
@@ -19,21 +19,34 @@ export interface DecideOptions {
  * The caller picks the policy set of the call's tenant.
  */
 export function decide(call: Call, facts: Facts, policySet: PolicySet, options: DecideOptions = {}): Decision {
-  const findings = new Findings(policySet, match(call, facts, policySet))
+  match(call, facts, policySet)
+  const { frame, tools, answers } = policySet
+  const isUndeclaredTool = tools.size > 0 && !tools.has(call.tool)
+  const matches = frame.matched.subarray(0, frame.matchedCount)
+  const decision = answers.get(matches, isUndeclaredTool) ?? answer(policySet, matches, isUndeclaredTool)
+  return options.explain === true ? { ...decision, nearMisses: nearMisses(call, facts, policySet) } : decision
+}
+
+/** Everything that an answer says follows from what matched; equal answers are one object, which nobody may change. */
+function answer(policySet: PolicySet, matches: Int32Array, isUndeclaredTool: boolean): Decision {
+  const findings = new Findings(policySet, matches)
   const combined = combine(findings.of('fleet'), findings.of('tenant'))
-  const isUndeclaredTool = policySet.tools.size > 0 && !policySet.tools.has(call.tool)
   const { code, decider, others } = decideReason(combined, findings)
-  return {
+  const decision: Decision = Object.freeze({
     outcome: combined.outcome,
     reasonCode: code,
     reason: explainReason(decider, others, isUndeclaredTool),
-    matched: findings.enforced.map(({ matched }) => matched),
-    monitored: findings.monitored,
-    obligations: combined.outcome === 'DENY' ? [] : findings.enforced.flatMap(({ entry }) => entry.obligations),
-    approvals: combined.outcome === 'REQUIRE_APPROVAL' ? requirements(combined, findings) : [],
-    nearMisses: options.explain === true ? nearMisses(call, facts, policySet) : [],
+    matched: Object.freeze(findings.enforced.map(({ matched }) => matched)),
+    monitored: Object.freeze(findings.monitored),
+    obligations: Object.freeze(
+      combined.outcome === 'DENY' ? [] : findings.enforced.flatMap(({ entry }) => entry.obligations),
+    ),
+    approvals: Object.freeze(combined.outcome === 'REQUIRE_APPROVAL' ? requirements(combined, findings) : []),
+    nearMisses: Object.freeze([]),
     policyRevision: policySet.revision,
-  }
+  })
+  policySet.answers.set(matches, isUndeclaredTool, decision)
+  return decision
 }
 
 interface EnforcedRule {
@@ -48,10 +61,10 @@ class Findings {
   readonly defaults: DefaultEntry[]
   readonly #bits: Record<Layer, number>
 
-  constructor({ entries, always }: PolicySet, matches: readonly Match[]) {
+  constructor({ entries, always }: PolicySet, matches: Int32Array) {
     this.#bits = { ...always.findings }
     this.defaults = [...always.defaults]
-    for (const { entry: number, indeterminate } of matches) this.#add(entries[number]!, indeterminate)
+    for (const code of matches) this.#add(entries[code >> 1]!, (code & 1) === 1)
     if (this.defaults.length > always.defaults.length) this.defaults.sort(compareDefaults)
   }
 

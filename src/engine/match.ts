@@ -4,28 +4,33 @@ import { FALSE, TRUE, type Truth, UNKNOWN } from '../compiler/predicate/truth.js
 import type { Program } from '../compiler/program.js'
 import type { Call, Facts } from '../model/call.js'
 
-/** An entry that matched, and whether only because a condition of it was unknown. */
-export interface Match {
-  readonly entry: number
-  readonly indeterminate: boolean
-}
-
-/** Every entry of the policy set that matches the call, in the order of the entries. */
-export function match(call: Call, facts: Facts, policySet: PolicySet): readonly Match[] {
-  const { frame, index } = policySet
+/**
+ * Finds every entry of the policy set that matches the call and leaves them in the frame, in the order of the entries, until
+ * the next decision: `frame.matched`, each as `entry << 1 | indeterminate`.
+ */
+export function match(call: Call, facts: Facts, { frame, index }: PolicySet): void {
   frame.begin(call, facts.nowMs)
   try {
     walk(index.forTool(call.tool, call.environment), frame)
     walk(index.forEveryTool(call.environment), frame)
-    if (frame.matchedCount === 0) return NONE
-    const found = frame.matched.subarray(0, frame.matchedCount).sort()
-    return Array.from(found, (code) => ({ entry: code >> 1, indeterminate: (code & 1) === 1 }))
   } finally {
     frame.end()
   }
+  sort(frame.matched, frame.matchedCount)
 }
 
-const NONE: readonly Match[] = []
+/** Insertion sort: programs list entries in order, so that there is little to move. */
+function sort(codes: Int32Array, count: number): void {
+  for (let i = 1; i < count; i++) {
+    const code = codes[i]!
+    let at = i
+    while (at > 0 && codes[at - 1]! > code) {
+      codes[at] = codes[at - 1]!
+      at--
+    }
+    codes[at] = code
+  }
+}
 
 function walk(program: Program, frame: Frame): void {
   run(program.code, frame)

@@ -92,6 +92,7 @@ function codePointRank(unit: number): number {
   return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }
 
+/** Numbers, the common case, are told apart without a detour; NaN is neither and so unknown. */
 export function compare(op: CompareOp): (left: Value, right: Value) => Truth {
   switch (op) {
     case '==':
@@ -99,13 +100,41 @@ export function compare(op: CompareOp): (left: Value, right: Value) => Truth {
     case '!=':
       return (left, right) => not(equal(left, right))
     case '<':
-      return (left, right) => signTruth(order(left, right), (sign) => sign < 0)
+      return (left, right) =>
+        typeof left === 'number' && typeof right === 'number'
+          ? left < right
+            ? TRUE
+            : left >= right
+              ? FALSE
+              : UNKNOWN
+          : signTruth(order(left, right), isNegative)
     case '<=':
-      return (left, right) => signTruth(order(left, right), (sign) => sign <= 0)
+      return (left, right) =>
+        typeof left === 'number' && typeof right === 'number'
+          ? left <= right
+            ? TRUE
+            : left > right
+              ? FALSE
+              : UNKNOWN
+          : signTruth(order(left, right), isNotPositive)
     case '>':
-      return (left, right) => signTruth(order(left, right), (sign) => sign > 0)
+      return (left, right) =>
+        typeof left === 'number' && typeof right === 'number'
+          ? left > right
+            ? TRUE
+            : left <= right
+              ? FALSE
+              : UNKNOWN
+          : signTruth(order(left, right), isPositive)
     case '>=':
-      return (left, right) => signTruth(order(left, right), (sign) => sign >= 0)
+      return (left, right) =>
+        typeof left === 'number' && typeof right === 'number'
+          ? left >= right
+            ? TRUE
+            : left < right
+              ? FALSE
+              : UNKNOWN
+          : signTruth(order(left, right), isNotNegative)
     default:
       return assertNever(op)
   }
@@ -114,3 +143,8 @@ export function compare(op: CompareOp): (left: Value, right: Value) => Truth {
 function signTruth(sign: number | undefined, holds: (sign: number) => boolean): Truth {
   return sign === undefined ? UNKNOWN : toTruth(holds(sign))
 }
+
+const isNegative = (sign: number): boolean => sign < 0
+const isNotPositive = (sign: number): boolean => sign <= 0
+const isPositive = (sign: number): boolean => sign > 0
+const isNotNegative = (sign: number): boolean => sign >= 0

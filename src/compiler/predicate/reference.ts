@@ -1,8 +1,9 @@
 import type { ReferenceRoot } from '../../language/ast.js'
 import { assertNever } from '../../model/assert-never.js'
 import type { Subject } from '../../model/call.js'
-import type { ValueFn } from './frame.js'
-import { Instant, member, type Value } from './value.js'
+import type { JsonObject, JsonValue } from '../../model/json.js'
+import type { Frame, ValueFn } from './frame.js'
+import { Instant, type Value } from './value.js'
 
 /** Reads `args.customer.id`, `agent.team`, `now` and the like from the call. What is not there is unknown. */
 export function readReference(root: ReferenceRoot, path: readonly string[]): ValueFn {
@@ -32,15 +33,25 @@ export function readReference(root: ReferenceRoot, path: readonly string[]): Val
   }
 }
 
-function readPath(path: readonly string[], root: ValueFn): ValueFn {
-  if (path.length === 1) {
-    const key = path[0]!
-    return (frame) => member(root(frame), key)
+function readPath(path: readonly string[], root: (frame: Frame) => JsonObject): ValueFn {
+  const steps = path.map(jsonMember)
+  if (steps.length === 1) {
+    const step = steps[0]!
+    return (frame) => step(root(frame))
   }
   return (frame) => {
-    let value: Value = root(frame)
-    for (const key of path) value = member(value, key)
+    let value: JsonValue | undefined = root(frame)
+    for (const step of steps) value = step(value)
     return value
+  }
+}
+
+/** Reads a key of a JSON object. Only keys that every object inherits need to be asked whether the object has them itself. */
+function jsonMember(key: string): (of: JsonValue | undefined) => JsonValue | undefined {
+  const isInherited = key in Object.prototype
+  return (of) => {
+    if (typeof of !== 'object' || of === null || Array.isArray(of)) return undefined
+    return isInherited && !Object.hasOwn(of, key) ? undefined : (of as JsonObject)[key]
   }
 }
 

@@ -2,26 +2,37 @@ import type { ViewName } from '../../language/vocabulary.js'
 import type { JsonValue } from '../../model/json.js'
 import type { IpView, PathView, ViewRecord } from '../views/view-value.js'
 
+/** Values that no JSON text denotes. */
+abstract class Special {}
+
 /** A point in time: a `timestamp` literal or `now`. Apart from numbers, since comparing the two is unknown. */
-export class Instant {
-  constructor(readonly ms: number) {}
+export class Instant extends Special {
+  constructor(readonly ms: number) {
+    super()
+  }
 }
 
-export class Duration {
-  constructor(readonly ms: number) {}
+export class Duration extends Special {
+  constructor(readonly ms: number) {
+    super()
+  }
 }
 
 /** An address or a range of addresses, as written in the policy. */
-export class AddressRange {
-  constructor(readonly text: string) {}
+export class AddressRange extends Special {
+  constructor(readonly text: string) {
+    super()
+  }
 }
 
 /** What a view other than `json` made of a text. Only fields, `under` and `in` look inside. */
-export class Parsed {
+export class Parsed extends Special {
   constructor(
     readonly view: Exclude<ViewName, 'json'>,
     readonly record: ViewRecord,
-  ) {}
+  ) {
+    super()
+  }
 }
 
 export interface ValueMap {
@@ -48,15 +59,7 @@ export function isList(value: Value): value is readonly Value[] {
 }
 
 export function isMap(value: Value): value is ValueMap {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    !(value instanceof Instant) &&
-    !(value instanceof Duration) &&
-    !(value instanceof AddressRange) &&
-    !(value instanceof Parsed)
-  )
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Special)
 }
 
 /**
