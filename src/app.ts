@@ -183,7 +183,9 @@ function openStore(
 /** What is still in the spool after this is stored after the next start. */
 async function closeStore(store: RunningAuditStore, audit: OpenAuditLog): Promise<void> {
   await audit.flush()
-  await store.close()
+  // A store that is down will hardly come back while we wait for it.
+  if (store.status().state === 'unavailable') await store.close(0)
+  else await store.close()
 }
 
 function folderSource(folder: string): PolicySource {

@@ -50,6 +50,9 @@ export interface PdpDeps {
   readonly log: Log
 }
 
+/** How often an outage of the audit is logged, milliseconds. */
+const SAY_EVERY_MS = 10_000
+
 /**
  * The path of a call: identify, take the tenant's live policies, decide, record, answer.
  *
@@ -58,7 +61,9 @@ export interface PdpDeps {
  */
 export class Pdp {
   readonly #deps: PdpDeps
+  /** Calls answered without a record since the log last said so, and when it did. */
   #unaudited = 0
+  #saidMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: PdpDeps) {
     this.#deps = deps
@@ -136,18 +141,31 @@ export class Pdp {
   }
 
   #audited(answer: Answer): Answer {
-    if (this.#unaudited > 0) {
+    if (this.#unaudited > 0 && this.#maySay()) {
       this.#deps.log.info('audit takes records again', { answeredWithoutRecord: this.#unaudited })
       this.#unaudited = 0
     }
     return answer
   }
 
+  /** The log must not grow by the load that the audit could not take, also where the audit comes and goes. */
+  #maySay(): boolean {
+    const nowMs = this.#deps.clock.nowMs()
+    if (Math.abs(nowMs - this.#saidMs) < SAY_EVERY_MS) return false
+    this.#saidMs = nowMs
+    return true
+  }
+
   /** Any failure counts, not only AuditUnavailable: what may not be on record is no ALLOW and waits for nobody's approval. */
   #refuseUnaudited(answer: Answer, cause: unknown): Answer {
-    // Once an outage, not once a call: the log must not grow by the load that the audit could not take.
-    if (this.#unaudited++ === 0)
-      this.#deps.log.error('audit takes no records, every call is denied', { cause: toError(cause) })
+    this.#unaudited++
+    if (this.#maySay()) {
+      const answeredWithoutRecord = this.#unaudited
+      this.#deps.log.error('audit takes no records, every call is denied', {
+        answeredWithoutRecord,
+        cause: toError(cause),
+      })
+    }
     if (answer.decision.outcome === 'DENY') return answer
     const { matched, monitored, nearMisses, policyRevision } = answer.decision
     const reason = 'the decision could not be recorded, and an unrecorded call is not let through'

@@ -31,7 +31,7 @@ export async function lockDataFolder(path: string): Promise<DataFolderLock> {
   const servers: Server[] = []
   // A socket's path may have 107 bytes and a folder's has no such limit, so Linux goes through a descriptor of the folder. It
   // stays open as long as the socket: closing the socket removes its file by that path.
-  const descriptor = process.platform === 'linux' ? openSync(folder, 'r') : null
+  const descriptor = process.platform === 'linux' ? openFolder(folder) : null
   let isReleased = false
   const release = async (): Promise<void> => {
     if (isReleased) return
@@ -60,6 +60,14 @@ function prepare(path: string): string {
     return realpathSync(path)
   } catch (error) {
     throw unwritable(path, error)
+  }
+}
+
+function openFolder(folder: string): number {
+  try {
+    return openSync(folder, 'r')
+  } catch (error) {
+    throw unwritable(folder, error)
   }
 }
 

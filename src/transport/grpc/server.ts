@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
@@ -16,6 +17,8 @@ export interface GrpcServerOptions
   readonly maxConcurrentStreams: number
 }
 
+type ConnectionInjector = ReturnType<Server['createConnectionInjector']>
+
 const SERVICES = ['', DECISION_SERVICE, AUDIT_SERVICE]
 /** A health name of its own: SERVING while what is live is what the policy source holds, for alarms on refused reloads. */
 const POLICIES = 'portcullis.policies'
@@ -27,6 +30,13 @@ export class GrpcServer {
     Object.fromEntries([...SERVICES, POLICIES].map((name) => [name, 'NOT_SERVING' as const])),
   )
   readonly #inFlight = new InFlight()
+  /**
+   * We listen and hand connections over: without channelz the library forgets its connections and cannot cut them, and it
+   * words a taken port as `No address added`.
+   */
+  readonly #listener = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+  readonly #sockets = new Set<Socket>()
+  readonly #injector: ConnectionInjector
 
   constructor(options: GrpcServerOptions) {
     this.#server = new Server({
@@ -41,6 +51,7 @@ export class GrpcServer {
     const deps = { ...options, inFlight: this.#inFlight }
     this.#server.addService(decisionService, decisionHandlers(deps))
     this.#server.addService(auditService, auditHandlers(deps))
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
     this.#addHealth()
     new ReflectionService({ ...packageDefinition, ...loadSync(healthProtoPath) }).addToServer(this.#server)
   }
@@ -56,12 +67,9 @@ export class GrpcServer {
    * @throws when the address is taken or not this machine's
    */
   listen(host: string, port: number): Promise<number> {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error) reject(new Error(listenProblem(address, error), { cause: error }))
-        else resolve(bound)
-      })
+      this.#listener.once('error', (error) => reject(listenError(host, port, error)))
+      this.#listener.listen(port, host, () => resolve((this.#listener.address() as AddressInfo).port))
     })
   }
 
@@ -80,6 +88,7 @@ export class GrpcServer {
    */
   async drain(graceMs: number): Promise<boolean> {
     this.setServing(false)
+    this.#listener.close()
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
     const finished = Promise.all([this.#inFlight.drain(), closed])
     let timer: NodeJS.Timeout | undefined
@@ -94,7 +103,17 @@ export class GrpcServer {
 
   /** Cuts every connection. */
   close(): void {
+    if (this.#listener.listening) this.#listener.close()
     this.#server.forceShutdown()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    // The library listens once the connection is its own; a reset before that must not end the process.
+    socket.on('error', () => socket.destroy())
+    this.#injector.injectConnection(socket)
   }
 
   /** The library leaves watches of health open for ever, which would hold up every drain to its deadline. */
@@ -120,9 +139,15 @@ interface HealthWatch {
   on(event: 'cancelled', listener: () => void): void
 }
 
-function listenProblem(address: string, error: Error): string {
-  if (/EADDRINUSE|No address added/i.test(error.message)) {
-    return `cannot listen on \`${address}\`: the port is taken, or the address is not this machine's; choose another with --listen`
-  }
-  return `cannot listen on \`${address}\`: ${error.message}`
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there',
+  EADDRNOTAVAIL: "it is none of this machine's addresses",
+  EACCES: 'this user may not listen there',
+  ENOTFOUND: 'the name does not resolve',
+}
+
+function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const why = LISTEN_PROBLEMS[cause.code ?? ''] ?? cause.message
+  return new Error(`cannot listen on \`${address}\`: ${why}; choose another address with --listen`, { cause })
 }
