@@ -2,9 +2,12 @@ import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/prom
 import path from 'node:path'
 import type { SourceBundle } from '../language/checked.js'
 
-/** All files of a bundle together, bytes. */
-export const MAX_BUNDLE_BYTES = 64 * 1024 * 1024
-export const MAX_BUNDLE_FILES = 10_000
+export interface FolderLimits {
+  /** All files together, bytes. */
+  readonly maxBytes: number
+  readonly maxFiles: number
+}
+export const FOLDER_LIMITS: FolderLimits = { maxBytes: 64 * 1024 * 1024, maxFiles: 10_000 }
 /** Folders within folders; deeper is a mistake, or a way to make a reload slow. */
 const MAX_DEPTH = 32
 const POLICY = /\.policy$/
@@ -34,10 +37,10 @@ export interface FoundFile {
  * A policy larger than its limit is still handed over: the checker reports it with file and line like any other finding.
  *
  * @throws {PolicyFolderError} when there is no policy file, a link is broken or leads out, or the bundle exceeds
- * {@link MAX_BUNDLE_FILES} or {@link MAX_BUNDLE_BYTES}.
+ * its limits.
  */
-export async function readPolicyFolder(root: string): Promise<SourceBundle> {
-  const files = await findPolicyFiles(root)
+export async function readPolicyFolder(root: string, limits: FolderLimits = FOLDER_LIMITS): Promise<SourceBundle> {
+  const files = await findPolicyFiles(root, limits)
   const policies = new Map<string, Uint8Array>()
   const attachments = new Map<string, Uint8Array>()
   for (const file of files) {
@@ -48,18 +51,21 @@ export async function readPolicyFolder(root: string): Promise<SourceBundle> {
 }
 
 /** The files that {@link readPolicyFolder} reads, in the order of their paths, without their contents. */
-export async function findPolicyFiles(root: string): Promise<readonly FoundFile[]> {
+export async function findPolicyFiles(
+  root: string,
+  limits: FolderLimits = FOLDER_LIMITS,
+): Promise<readonly FoundFile[]> {
   const at = await stat(root).catch((error: unknown) => fail(root, error))
-  const files = at.isDirectory() ? await new Walk(await realpath(root)).run(root) : await loneFile(root)
+  const files = at.isDirectory() ? await new Walk(await realpath(root), limits).run(root) : await loneFile(root, limits)
   if (!files.some((file) => POLICY.test(file.path))) {
     throw new PolicyFolderError(`no policy file (*.policy) below \`${root}\``)
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-async function loneFile(file: string): Promise<FoundFile[]> {
+async function loneFile(file: string, limits: FolderLimits): Promise<FoundFile[]> {
   const folder = path.dirname(path.resolve(file))
-  const walk = new Walk(await realpath(folder))
+  const walk = new Walk(await realpath(folder), limits)
   const name = path.basename(file)
   if (!POLICY.test(name)) throw new PolicyFolderError(`\`${file}\` is neither a folder nor a policy file (*.policy)`)
   await walk.addFile(path.join(folder, name), name)
@@ -84,7 +90,10 @@ class Walk {
   private bytes = 0
   private readonly seen = new Set<string>()
 
-  constructor(private readonly realRoot: string) {}
+  constructor(
+    private readonly realRoot: string,
+    private readonly limits: FolderLimits,
+  ) {}
 
   async run(root: string): Promise<FoundFile[]> {
     await this.addFolder(root, '', [this.realRoot])
@@ -96,14 +105,14 @@ class Walk {
     this.seen.add(relative)
     const info = await stat(absolute, { bigint: true }).catch((error: unknown) => fail(relative, error))
     this.bytes += Number(info.size)
-    if (this.files.length === MAX_BUNDLE_FILES) {
+    if (this.files.length === this.limits.maxFiles) {
       throw new PolicyFolderError(
-        `more than ${MAX_BUNDLE_FILES} files; keep what is no policy, list or tool list elsewhere`,
+        `more than ${this.limits.maxFiles} files; keep what is no policy, list or tool list elsewhere`,
       )
     }
-    if (this.bytes > MAX_BUNDLE_BYTES) {
+    if (this.bytes > this.limits.maxBytes) {
       throw new PolicyFolderError(
-        `the files up to \`${relative}\` exceed ${MAX_BUNDLE_BYTES / 1024 / 1024} MiB together; keep what is no policy, list or tool list elsewhere`,
+        `the files up to \`${relative}\` exceed ${this.limits.maxBytes / 1024 / 1024} MiB together; keep what is no policy, list or tool list elsewhere`,
       )
     }
     const stamp = `${info.dev}:${info.ino}:${info.size}:${info.mtimeNs}`

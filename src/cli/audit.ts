@@ -1,14 +1,9 @@
 import { Command, Option } from 'commander'
-import {
-  type AuditEvent,
-  type AuditPeriod,
-  connect,
-  type PortcullisClient,
-  PortcullisError,
-} from '../../sdk/typescript/client.js'
+import type { AuditEvent, AuditPeriod, PortcullisClient } from '../../sdk/typescript/client.js'
 import { instant, wholeNumber } from './call-options.js'
 import { CommandFailed, type ExitCode, type Io } from './command.js'
 import { overviewBox, percent } from './overview.js'
+import { serverClient } from './server-client.js'
 import { snakeCase } from './snake-case.js'
 import { type Column, clean, table } from './terminal.js'
 
@@ -116,12 +111,9 @@ function withServer(command: Command): Command {
 }
 
 async function ask(server: string, question: (client: PortcullisClient) => Promise<ExitCode>): Promise<ExitCode> {
-  const client = connect(server, { deadlineMs: 30_000 })
+  const client = await serverClient(server)
   try {
-    return await question(client)
-  } catch (error) {
-    if (!(error instanceof PortcullisError)) throw error
-    throw new CommandFailed(`the server at ${server} did not answer: ${error.message}`)
+    return await client.ask(question)
   } finally {
     client.close()
   }

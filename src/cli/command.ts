@@ -4,7 +4,7 @@ import type { Terminal } from './terminal.js'
 export interface Io {
   readonly out: Terminal
   readonly err: Terminal
-  readonly stdin: NodeJS.ReadStream
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean }
 }
 
 /** 0: fine. 1: the answer is no (diagnostics, a failed test, no ALLOW with `--exit-code`). 2: wrong use. */

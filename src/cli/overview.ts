@@ -1,4 +1,4 @@
-import type { AuditOverview } from '../../sdk/typescript/client.js'
+import type { AuditOverview, Violation } from '../../sdk/typescript/client.js'
 import { clean, cut, displayWidth, pad, type Terminal } from './terminal.js'
 
 const WIDTH = 57
@@ -16,7 +16,7 @@ export function overviewBox(overview: AuditOverview, period: string, to: Termina
     `⛔ Blocked: ${share(totals.denied, totals.total)}`,
     '',
     'Top Violations:',
-    ...ranking(topViolations.map((v) => [v.description === '' ? v.ruleId : v.description, number(v.count)])),
+    ...ranking(topViolations.map((v) => [label(v), number(v.count)])),
     '',
     'Riskiest Agents:',
     ...ranking(riskiestAgents.map((a) => [a.agent, `${number(a.violations)} of ${number(a.decisions)}`])),
@@ -24,6 +24,16 @@ export function overviewBox(overview: AuditOverview, period: string, to: Termina
   const rule = '─'.repeat(WIDTH)
   const body = lines.map((line) => (line === null ? `├${rule}┤` : `│ ${pad(line, WIDTH - 2)} │`))
   return [`┌${rule}┐`, ...body, `└${rule}┘`].join('\n')
+}
+
+/** Denials that no rule made are told by their reason code in the rule's place. */
+const WITHOUT_RULE: Readonly<Record<string, string>> = {
+  DEFAULT_DENY: 'No rule allows the call',
+  NO_POLICY: 'No policy speaks for the agent',
+}
+
+function label({ ruleId, description }: Violation): string {
+  return description === '' ? (WITHOUT_RULE[ruleId] ?? ruleId) : description
 }
 
 function ranking(rows: readonly (readonly [string, string])[]): string[] {

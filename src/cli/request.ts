@@ -1,10 +1,14 @@
 import type { Call, Subject } from '../model/call.js'
+import { canonicalJson } from '../model/canonical-json.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
+import { JSON_LIMITS } from '../model/parse-json.js'
 
 /** One line of `portcullis decide`, read: the call and what the caller wants besides. */
 export interface DecideRequest {
   readonly call: Call
   readonly explain: boolean
+  /** Means something to a server only: the folder's answers have no record and no effect anyway. */
+  readonly dryRun: boolean
   /** Empty when the request pins none. */
   readonly expectedPolicyRevision: string
 }
@@ -55,12 +59,12 @@ export function readRequest(json: JsonObject, tenant: string): DecideRequest {
     delegationChain: chain(json['delegation_chain']),
     tool: name(json['tool'], 'tool'),
     environment: name(json['environment'], 'environment'),
-    arguments: object(json['arguments'], 'arguments'),
-    context: object(json['context'], 'context'),
+    arguments: payload(json['arguments'], 'arguments'),
+    context: payload(json['context'], 'context'),
   }
-  boolean(json['dry_run'], 'dry_run')
   return {
     call,
+    dryRun: boolean(json['dry_run'], 'dry_run'),
     explain: boolean(json['explain'], 'explain'),
     expectedPolicyRevision: optionalName(json['expected_policy_revision'], 'expected_policy_revision'),
   }
@@ -105,6 +109,15 @@ function object(json: JsonValue | undefined, field: string): JsonObject {
   if (json === undefined || json === null) return {}
   if (typeof json !== 'object' || Array.isArray(json)) throw new RequestError(`\`${field}\` must be an object`)
   return json as JsonObject
+}
+
+/** Under the limit of the server, so that the folder answers what the server would. */
+function payload(json: JsonValue | undefined, field: string): JsonObject {
+  const value = object(json, field)
+  if (Buffer.byteLength(canonicalJson(value)) > JSON_LIMITS.maxBytes) {
+    throw new RequestError(`\`${field}\` is longer than ${JSON_LIMITS.maxBytes} bytes`)
+  }
+  return value
 }
 
 function boolean(json: JsonValue | undefined, field: string): boolean {

@@ -31,6 +31,7 @@ export interface Terminal {
   /** Columns; 80 where the stream is no terminal. */
   readonly width: number
   readonly interactive: boolean
+  readonly colours: boolean
   /** Resolves when the stream takes more, so that a slow reader holds us back instead of filling memory. */
   write(text: string): Promise<void>
   paint(style: Style, text: string): string
@@ -42,6 +43,7 @@ export function terminal(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = pr
   return {
     width: interactive ? Math.max(40, stream.columns ?? 80) : 80,
     interactive,
+    colours,
     write(text) {
       if (stream.write(text)) return Promise.resolve()
       return new Promise((resolve) => stream.once('drain', resolve))
@@ -59,7 +61,7 @@ export function endWhenReaderIsGone(stream: NodeJS.WriteStream): void {
 }
 
 const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|[\u231a\u231b\u23f0-\u23f3\u2705\u274c]/u
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|[\u231a\u231b\u23f0-\u23f3\u26d4\u2705\u274c]/u
 const ANSI = /\x1b\[[0-9;]*m/g
 
 /** Columns that a cleaned, perhaps painted text takes. */
@@ -87,6 +89,18 @@ export function cut(text: string, width: number): string {
     used += next
   }
   return `${kept}…`
+}
+
+/** The cleaned text in lines of at most `width` columns, broken between words; a longer word stands alone, uncut. */
+export function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && displayWidth(last) + 1 + displayWidth(word) <= width)
+      lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
 }
 
 export interface Column {

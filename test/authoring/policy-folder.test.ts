@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
-import { MAX_BUNDLE_FILES, PolicyFolderError, readPolicyFolder } from '../../src/authoring/policy-folder.js'
+import { FOLDER_LIMITS, PolicyFolderError, readPolicyFolder } from '../../src/authoring/policy-folder.js'
 import { watchPolicyFolder } from '../../src/authoring/watch-folder.js'
 
 /** Writes a tree: keys are paths, values contents. */
@@ -93,8 +93,11 @@ t.test('limits of the whole bundle', async (t) => {
   truncateSync(path.join(root, 'big.bin'), 65 * 1024 * 1024)
   await t.rejects(readPolicyFolder(root), /up to `big\.bin` exceed 64 MiB together/)
   rmSync(path.join(root, 'big.bin'))
-  for (let i = 0; i < MAX_BUNDLE_FILES; i++) writeFileSync(path.join(root, `${i}.txt`), '')
-  await t.rejects(readPolicyFolder(root), /more than 10000 files/)
+  plant(root, { 'b.txt': '', 'c.txt': '' })
+  const limits = { ...FOLDER_LIMITS, maxFiles: 3 }
+  t.equal((await readPolicyFolder(root, limits)).attachments.size, 2, 'exactly as many as allowed')
+  plant(root, { 'd.txt': '' })
+  await t.rejects(readPolicyFolder(root, limits), /more than 3 files/)
 })
 
 t.test('the watch tells of a change of content, of ..data, and of a folder that went away', async (t) => {

@@ -1,0 +1,35 @@
+import type { PortcullisClient } from '../../sdk/typescript/client.js'
+import { CommandFailed } from './command.js'
+import { RequestError } from './request.js'
+
+/** google.rpc.Code */
+const INVALID_ARGUMENT = 3
+/** How long the server may take for an answer: an overview reads a week of records. */
+const DEADLINE_MS = 30_000
+
+export interface ServerClient {
+  /**
+   * @throws {RequestError} when the server refuses the request itself
+   * @throws {CommandFailed} when it does not answer
+   */
+  ask<T>(question: (client: PortcullisClient) => Promise<T>): Promise<T>
+  close(): void
+}
+
+/** Loads gRPC only here: commands that need no server start twice as fast without it. */
+export async function serverClient(address: string): Promise<ServerClient> {
+  const { connect, PortcullisError } = await import('../../sdk/typescript/client.js')
+  const client = connect(address, { deadlineMs: DEADLINE_MS })
+  return {
+    async ask(question) {
+      try {
+        return await question(client)
+      } catch (error) {
+        if (!(error instanceof PortcullisError)) throw error
+        if (error.code === INVALID_ARGUMENT) throw new RequestError(error.message)
+        throw new CommandFailed(`the server at ${address} did not answer: ${error.message}`)
+      }
+    },
+    close: () => client.close(),
+  }
+}
