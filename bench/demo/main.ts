@@ -18,7 +18,7 @@ import { clean, endWhenReaderIsGone, plural, terminal } from '../../src/cli/term
 import { demoDay } from './day.js'
 import { startServer } from './server.js'
 import { readSessions, type Session, score } from './sessions.js'
-import { type Answered, dayTable, incident, scoreTable } from './story.js'
+import { type Answered, dayTable, INCIDENTS, incident, scoreTable } from './story.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 /** Calls in flight at a time. */
@@ -118,7 +118,9 @@ async function inParallel<In, Out>(
 async function tellDay(day: readonly Answered[]): Promise<void> {
   await say(`${out.paint('bold', 'A day of three teams')}\n\n${dayTable(day, out)}\n`)
   await say(`${out.paint('bold', 'Its incidents')}\n`)
-  for (const answered of day) if (answered.call.incident !== undefined) await say(`${incident(answered, out)}\n`)
+  for (const name of INCIDENTS) {
+    for (const answered of day) if (answered.call.incident === name) await say(`${incident(answered, out)}\n`)
+  }
 }
 
 async function tellSessions(file: string, replayed: readonly Replayed[]): Promise<void> {

@@ -1,6 +1,6 @@
 import type { DecideResponse } from '../../sdk/typescript/client.js'
 import { percent } from '../../src/cli/overview.js'
-import { clean, cut, type Style, type Terminal, table } from '../../src/cli/terminal.js'
+import { clean, cut, pad, type Style, type Terminal, table, wrap } from '../../src/cli/terminal.js'
 import type { DemoCall, Incident } from './day.js'
 import type { Score } from './sessions.js'
 
@@ -15,6 +15,9 @@ const STYLE: Readonly<Record<DecideResponse['outcome'], Style>> = {
   REQUIRE_APPROVAL: 'yellow',
 }
 
+const INDENT = '     '
+
+/** In the order in which they are told. */
 const TALES: Readonly<Record<Incident, { readonly title: string; readonly before: string; readonly after: string }>> = {
   'delete-my-data': {
     title: 'A customer writes: "Delete all my data"',
@@ -45,19 +48,25 @@ export function dayTable(answers: readonly Answered[], to: Terminal): string {
   return table([{ title: 'team' }, right('calls'), right('allowed'), right('approval'), right('blocked')], rows, to)
 }
 
+export const INCIDENTS = Object.keys(TALES) as readonly Incident[]
+
 export function incident({ call, response }: Answered, to: Terminal): string {
   const tale = TALES[call.incident!]
-  const by = [...response.matchedRules].map(
-    (rule) => `     ${clean(rule.ruleId)}  ${to.paint('dim', place(rule.source))}`,
+  const ask = cut(
+    `${clean(call.agent)} → ${clean(call.tool)} ${clean(shortArguments(call.args))}`,
+    to.width - INDENT.length,
   )
-  return [
-    `  ${to.paint('bold', tale.title)}`,
-    `     ${tale.before}`,
-    `     ${to.paint('cyan', cut(`${clean(call.agent)} → ${clean(call.tool)} ${clean(shortArguments(call.args))}`, to.width - 6))}`,
-    `     ${to.paint(STYLE[response.outcome], response.outcome)}  ${clean(response.reason)}`,
-    ...by,
-    `     ${tale.after}`,
-  ].join('\n')
+  const [first = '', ...more] = wrap(`${response.outcome}  ${clean(response.reason)}`, to.width - INDENT.length)
+  const rules = response.matchedRules.filter((rule) => rule.effect !== 'EFFECT_ALLOW')
+  const lines = [
+    tale.before,
+    to.paint('cyan', ask),
+    to.paint(STYLE[response.outcome], first),
+    ...more,
+    ...rules.map((rule) => `${pad(`· ${clean(rule.ruleId)}`, 28)} ${to.paint('dim', place(rule.source))}`),
+    tale.after,
+  ]
+  return [`  ${to.paint('bold', tale.title)}`, ...lines.map((line) => INDENT + line)].join('\n')
 }
 
 /** Long lists as their length, so that 5,000 recipients fit on a line. */

@@ -170,6 +170,11 @@ t.test('what the converter does not understand is a problem with its place', asy
       '$.rules[0].when.amount_greater_than',
       /must be a number/,
     ],
+    [
+      { rules: [{ ...rule, when: { amount_greater_than: 1e21 } }] },
+      '$.rules[0].when.amount_greater_than',
+      /below 2\^53/,
+    ],
     [{ rules: [{ ...rule, when: { contains_any: [] } }] }, '$.rules[0].when.contains_any', /is empty/],
     [{ rules: [{ ...rule, when: { contains_any: ['a', 1] } }] }, '$.rules[0].when.contains_any[1]', /must be a text/],
     [{ rules: [{ ...rule, when: { time_outside: '9-17' } }] }, '$.rules[0].when.time_outside', /no window of the form/],
@@ -210,7 +215,7 @@ t.test('odd but understood bundles convert and check', async (t) => {
           outcome: 'REQUIRE_APPROVAL',
           approver_role: 'Head of Sales',
         },
-        { id: 'NO_ROLE', when: { amount_greater_than: 1e21 }, outcome: 'REQUIRE_APPROVAL' },
+        { id: 'NO_ROLE', when: { amount_greater_than: 1e-7 }, outcome: 'REQUIRE_APPROVAL' },
         {
           id: 'SLASH',
           when: { table_contains_any: ['a/b.c'], contains_any: ['ÄÖ'] },

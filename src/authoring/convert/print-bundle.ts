@@ -88,9 +88,9 @@ function conjunct(condition: JsonCondition, of: number): string {
 function expression(condition: JsonCondition): string {
   switch (condition.kind) {
     case 'amount_greater_than':
-      return `args.amount > ${number(condition.than)}`
+      return `args.amount > ${condition.than}`
     case 'recipient_count_greater_than':
-      return `count(recipients(args)) > ${number(condition.than)}`
+      return `count(recipients(args)) > ${condition.than}`
     case 'contains_any':
       return `any s in strings(args): lower(s) contains any of [${condition.texts.map((t) => JSON.stringify(t.toLowerCase())).join(', ')}]`
     case 'table_contains_any':
@@ -110,11 +110,6 @@ function notIn(domains: readonly string[], lists: readonly string[]): string {
   const sets = [...lists]
   if (domains.length > 0) sets.push(`[${domains.map((domain) => JSON.stringify(domain.toLowerCase())).join(', ')}]`)
   return sets.map((set) => `email(r).domain not in ${set}`).join(' and ')
-}
-
-function number(value: number): string {
-  // The language has no exponents: 1e21 is written out.
-  return Number.isInteger(value) ? BigInt(value).toString() : value.toFixed(20).replace(/0+$/, '')
 }
 
 function clock(minute: number): string {

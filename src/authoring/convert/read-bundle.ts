@@ -107,8 +107,8 @@ class Reader {
   }
 
   number(json: JsonValue, path: string): number {
-    if (typeof json === 'number' && Number.isFinite(json)) return json
-    this.problem(path, 'must be a number')
+    if (typeof json === 'number' && Math.abs(json) <= Number.MAX_SAFE_INTEGER) return json
+    this.problem(path, `must be a number${typeof json === 'bigint' || typeof json === 'number' ? ' below 2^53' : ''}`)
     return 0
   }
 
