@@ -8,7 +8,6 @@ import type { Decision, MatchedRule } from './model/decision.js'
 import type { ClaimedCall, Credential, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
 import type { Log } from './model/log.js'
-import type { ReasonCode } from './model/outcome.js'
 import type { AnsweredRequests } from './state/answered-requests.js'
 import type { LivePolicies, Snapshot } from './tenants/live-policies.js'
 
@@ -103,10 +102,8 @@ export class Pdp {
   ): { readonly tools: readonly DeclaredTool[]; readonly policyRevision: string } {
     const { tenant, agent, principal, environment } = this.#deps.identity.identify(call, credential)
     const live = this.live()
-    const policySet = live.sets.get(tenant)
     const query = { tenant, agent, principal, environment, nowMs: this.#deps.clock.nowMs() }
-    const tools = policySet ? visibleTools(query, policySet) : []
-    return { tools, policyRevision: live.revision }
+    return { tools: visibleTools(query, live.policySetOf(tenant)), policyRevision: live.revision }
   }
 
   #decideAndRecord(call: Call, question: Question, live: Snapshot, argumentsDigest: string): Answer | Promise<Answer> {
@@ -127,15 +124,13 @@ export class Pdp {
   }
 
   #evaluate(call: Call, question: Question, live: Snapshot, nowMs: number, decisionId: string): Answer {
-    const policySet = live.sets.get(call.tenant)
+    const policySet = live.policySetOf(call.tenant)
     const startNs = this.#deps.clock.monotonicNs()
     const expected = question.expectedPolicyRevision
     const decision =
       expected !== '' && expected !== live.revision
-        ? denial('POLICY_REVISION_MISMATCH', `the live policies are ${live.revision}, not the expected revision`, live)
-        : policySet === undefined
-          ? denial('NO_POLICY', 'no policies are live for the tenant', live)
-          : decide(call, { nowMs }, policySet, { explain: question.explain })
+        ? revisionMismatch(live.revision)
+        : decide(call, { nowMs }, policySet, { explain: question.explain })
     const evaluationNs = Math.round(this.#deps.clock.monotonicNs() - startNs)
     return { decisionId, requestId: call.requestId, decision, evaluationNs }
   }
@@ -186,17 +181,17 @@ export class Pdp {
   }
 }
 
-function denial(reasonCode: ReasonCode, reason: string, live: Snapshot): Decision {
+function revisionMismatch(policyRevision: string): Decision {
   return {
     outcome: 'DENY',
-    reasonCode,
-    reason,
+    reasonCode: 'POLICY_REVISION_MISMATCH',
+    reason: `the live policies are ${policyRevision}, not those that the call expects`,
     matched: [],
     monitored: [],
     obligations: [],
     approvals: [],
     nearMisses: [],
-    policyRevision: live.revision,
+    policyRevision,
   }
 }
 

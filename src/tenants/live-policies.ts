@@ -1,8 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import { compilePolicySet } from '../compiler/compile.js'
 import { CompileError } from '../compiler/compile-error.js'
 import type { PolicySet } from '../compiler/policy-set.js'
 import { checkBundle, ParseCache } from '../language/check.js'
 import type { CheckedBundle, SourceBundle } from '../language/checked.js'
+import { renderDiagnostic } from '../language/render-diagnostic.js'
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { Log } from '../model/log.js'
 
@@ -19,7 +21,8 @@ export interface PolicySource {
 /** Everything that is live at one moment. A decision, and a batch, reads it once: no answer mixes two bundles. */
 export interface Snapshot {
   readonly revision: string
-  readonly sets: ReadonlyMap<string, PolicySet>
+  /** What judges the tenant's calls: the fleet's policies and its own. A tenant without policies has the fleet's only. */
+  policySetOf(tenant: string): PolicySet
   readonly counts: PolicyCounts
   readonly loadedAtMs: number
 }
@@ -164,11 +167,27 @@ export class LivePolicies {
     if (warnings.length > 0 && bundle.revision !== this.#live?.revision) {
       log.warn('policies have warnings', { count: warnings.length, findings: render(warnings) })
     }
-    return { revision: bundle.revision, sets: compile(bundle), counts: countsOf(bundle), loadedAtMs: nowMs() }
+    return { revision: bundle.revision, policySetOf: compile(bundle), counts: countsOf(bundle), loadedAtMs: nowMs() }
   }
 }
 
-function compile(bundle: CheckedBundle): ReadonlyMap<string, PolicySet> {
+/** Tenants without policies whose fleet's view is kept compiled; they are known to the identity alone, so they come as they call. */
+const MAX_BARE_TENANTS = 1_000
+
+function compile(bundle: CheckedBundle): (tenant: string) => PolicySet {
+  const bare = new LRUCache<string, PolicySet>({ max: MAX_BARE_TENANTS })
+  const own = compileOwn(bundle)
+  return (tenant) => {
+    let policySet = own.get(tenant) ?? bare.get(tenant)
+    if (policySet === undefined) {
+      policySet = compilePolicySet(bundle, tenant)
+      bare.set(tenant, policySet)
+    }
+    return policySet
+  }
+}
+
+function compileOwn(bundle: CheckedBundle): ReadonlyMap<string, PolicySet> {
   try {
     return new Map([...bundle.tenants.keys()].map((tenant) => [tenant, compilePolicySet(bundle, tenant)]))
   } catch (error) {
@@ -184,11 +203,6 @@ function render(diagnostics: readonly Diagnostic[]): string {
   const shown = diagnostics.slice(0, SHOWN_FINDINGS).map((d) => renderDiagnostic(d))
   const more = diagnostics.length - shown.length
   return [...shown, ...(more > 0 ? [`and ${more} more; \`portcullis check\` shows all`] : [])].join('\n')
-}
-
-function renderDiagnostic({ location, severity, code, message, hint }: Diagnostic): string {
-  const place = `${location.file}:${location.line}:${location.column}`
-  return `${place}: ${severity} ${code}: ${message}${hint === undefined ? '' : `\n  hint: ${hint}`}`
 }
 
 function countsOf(bundle: CheckedBundle): PolicyCounts {

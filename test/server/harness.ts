@@ -146,6 +146,7 @@ function toValue(value: unknown): object {
   if (typeof value === 'number') return { numberValue: value }
   if (typeof value === 'string') return { stringValue: value }
   if (typeof value === 'boolean') return { boolValue: value }
+  if (typeof value === 'bigint') throw new RangeError('a Struct holds no integer past 2^53')
   if (Array.isArray(value)) return { listValue: { values: value.map(toValue) } }
   return { structValue: toStruct(value as Record<string, unknown>) }
 }
