@@ -16,7 +16,7 @@ import {
   type Layer,
   type RuleEntry,
 } from './entry.js'
-import { DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
+import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
 import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Patterns } from './lift.js'
 import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
@@ -111,18 +111,42 @@ class Compilation {
   }
 
   #addRule(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy, rule: CheckedRule): void {
-    const lifted = nothingLifted()
-    // A tenant may tag a tool of the fleet, which must not bring it under a rule by which the fleet allows.
-    const tagKind = layer === 'fleet' && rule.effect.kind === 'allow' ? 'fleet-tag' : 'tag'
-    if (!this.#liftScope([...policy.speaksFor, ...rule.scope], tagKind, lifted)) return
     const conjuncts = rule.conditions.flatMap(conjunctsOf)
     if (!this.#isAffordable(rule, conjuncts)) return
+    const scope = [...policy.speaksFor, ...rule.scope]
+    const tagsMatter = layer === 'fleet' && rule.effect.kind !== 'deny' && scope.some(namesTag)
+    if (!tagsMatter) {
+      this.#addEntry(layer, checked, rule, scope, conjuncts, null)
+      return
+    }
+    // A tenant may tag a tool, and so bring it under restrictive rules of the fleet; under an allow it must not, and a rule
+    // that asks for approval must not stand in for a default that denies. So there is one entry for the tools that the fleet
+    // tagged and, where the rule restricts, another for those that fit by the tenant's tags only.
+    const byFleet = this.#addEntry(layer, checked, rule, scope, conjuncts, { tags: 'fleet-tag', except: null })
+    if (rule.effect.kind === 'allow' || byFleet === null) return
+    this.#addEntry(layer, checked, rule, scope, conjuncts, { tags: 'tag', except: byFleet.toolTerms })
+  }
+
+  #addEntry(
+    layer: Layer,
+    checked: CheckedLayer,
+    rule: CheckedRule,
+    scope: CheckedRule['scope'],
+    conjuncts: readonly Expr[],
+    tagged: { readonly tags: 'tag' | 'fleet-tag'; readonly except: Lifted['exceptToolTerms'] } | null,
+  ): Lifted | null {
+    const lifted = nothingLifted()
+    if (!this.#liftScope(scope, tagged?.tags ?? 'tag', lifted)) return null
+    lifted.exceptToolTerms = tagged?.except?.slice(0, lifted.scopeToolTerms) ?? null
     const clauses = conjuncts.map((expr) => this.#toClause(expr, rule, checked))
     for (const { expr, text } of clauses) {
       liftConjunct(expr, checked.lists, text, lifted, this.#patterns, this.#predicates)
     }
     if (rule.active !== null) lifted.scope.push(this.#activePredicate(rule.active))
-    this.#drafts.push({ entry: toRuleEntry(layer, rule, lifted.scope, clauses), lifted })
+    const entry = toRuleEntry(layer, rule, lifted.scope, clauses)
+    const tightens = lifted.exceptToolTerms !== null && !rule.monitor
+    this.#drafts.push({ entry: tightens ? { ...entry, finding: APPROVAL_BY_TENANT_TAG } : entry, lifted })
+    return lifted
   }
 
   #liftScope(terms: CheckedRule['scope'], tagKind: 'tag' | 'fleet-tag', lifted: Lifted): boolean {
@@ -159,6 +183,10 @@ class Compilation {
       return (frame) => toTruth(frame.nowMs >= from && frame.nowMs < until)
     })
   }
+}
+
+function namesTag(term: CheckedRule['scope'][number]): boolean {
+  return term.kind === 'scope' && term.on === 'tool' && term.patterns.some(({ kind }) => kind === 'tag')
 }
 
 function conjunctsOf(expr: Expr): readonly Expr[] {

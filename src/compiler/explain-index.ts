@@ -36,7 +36,8 @@ export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
   const buckets = index.bucketCounts()
   const walked = index.walkedForEveryTool()
   return entries.flatMap((entry, number) => {
-    if (entry.kind !== 'rule') return []
+    // A rule with a second entry, for tools that only the tenant tagged, is listed once.
+    if (entry.kind !== 'rule' || lifted[number]!.exceptToolTerms !== null) return []
     const { texts, keys } = lifted[number]!
     return {
       ruleId: entry.rule.id,

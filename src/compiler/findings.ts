@@ -8,6 +8,8 @@ export const ALLOW_RULE = 4
 export const DENY_DEFAULT = 8
 export const APPROVAL_DEFAULT = 16
 export const ALLOW_DEFAULT = 32
+/** A rule of the fleet asks for approval only because the tenant tagged the tool: it may tighten what else holds, not replace it. */
+export const APPROVAL_BY_TENANT_TAG = 64
 
 export const RULE_FINDING: Readonly<Record<Effect, Findings>> = {
   DENY: DENY_RULE,

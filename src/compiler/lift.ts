@@ -35,6 +35,8 @@ export interface Key {
 export interface Lifted {
   /** Pattern numbers; one of each term must be fitted by the tool's name or tags. */
   readonly toolTerms: (readonly number[])[]
+  /** Where set, tools that fit these are left out: another entry of the same rule has them. */
+  exceptToolTerms: readonly (readonly number[])[] | null
   readonly envTerms: (readonly number[])[]
   /** How many of the terms come from `on`; those after them were lifted out of conditions. */
   scopeToolTerms: number
@@ -56,6 +58,7 @@ export interface Patterns {
 export function nothingLifted(): Lifted {
   return {
     toolTerms: [],
+    exceptToolTerms: null,
     envTerms: [],
     scopeToolTerms: 0,
     scopeEnvTerms: 0,

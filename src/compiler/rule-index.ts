@@ -93,8 +93,8 @@ export class RuleIndex {
     const where = new Set(this.#patterns.environments.match(environment))
     const found: number[] = []
     for (const { entry, lifted } of this.#entries) {
-      const { toolTerms, envTerms, scopeToolTerms, scopeEnvTerms } = lifted
-      if (!termsHold(toolTerms.slice(0, scopeToolTerms), tools)) continue
+      const { toolTerms, exceptToolTerms, envTerms, scopeToolTerms, scopeEnvTerms } = lifted
+      if (!toolFits({ toolTerms: toolTerms.slice(0, scopeToolTerms), exceptToolTerms }, tools)) continue
       if (termsHold(envTerms.slice(0, scopeEnvTerms), where)) found.push(entry)
     }
     return found
@@ -185,7 +185,7 @@ export class RuleIndex {
     const found = new Set<number>()
     for (const pattern of matched) {
       for (const at of this.#byToolPattern.get(pattern) ?? []) {
-        if (termsHold(this.#entries[at]!.lifted.toolTerms, has)) found.add(at)
+        if (toolFits(this.#entries[at]!.lifted, has)) found.add(at)
       }
     }
     return [...found]
@@ -219,6 +219,13 @@ export class RuleIndex {
 
 function termsHold(terms: readonly (readonly number[])[], matched: ReadonlySet<number>): boolean {
   return terms.every((term) => term.some((pattern) => matched.has(pattern)))
+}
+
+function toolFits(
+  { toolTerms, exceptToolTerms }: Pick<Lifted, 'toolTerms' | 'exceptToolTerms'>,
+  matched: ReadonlySet<number>,
+): boolean {
+  return termsHold(toolTerms, matched) && !(exceptToolTerms !== null && termsHold(exceptToolTerms, matched))
 }
 
 function smallest(terms: readonly (readonly number[])[]): readonly number[] {

@@ -1,6 +1,7 @@
 import {
   ALLOW_DEFAULT,
   ALLOW_RULE,
+  APPROVAL_BY_TENANT_TAG,
   APPROVAL_DEFAULT,
   APPROVAL_RULE,
   DENY_DEFAULT,
@@ -15,8 +16,17 @@ export interface Verdict {
   readonly by: 'rule' | 'default' | 'no-policy'
 }
 
-/** The strictest wins: DENY, then REQUIRE_APPROVAL, then ALLOW, then the strictest default. Null when no policy speaks. */
+/**
+ * The strictest wins: DENY, then REQUIRE_APPROVAL, then ALLOW, then the strictest default. Null when no policy speaks. What
+ * only a tenant's tag brought under a rule of the fleet comes on top: it never stands in for a default that is stricter.
+ */
 export function combineLayer(findings: Findings): Verdict | null {
+  const verdict = combineOwn(findings)
+  const isTightened = (findings & APPROVAL_BY_TENANT_TAG) !== 0 && (verdict === null || verdict.outcome === 'ALLOW')
+  return isTightened ? { outcome: 'REQUIRE_APPROVAL', by: 'rule' } : verdict
+}
+
+function combineOwn(findings: Findings): Verdict | null {
   if (findings & DENY_RULE) return { outcome: 'DENY', by: 'rule' }
   if (findings & APPROVAL_RULE) return { outcome: 'REQUIRE_APPROVAL', by: 'rule' }
   if (findings & ALLOW_RULE) return { outcome: 'ALLOW', by: 'rule' }

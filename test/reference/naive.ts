@@ -39,6 +39,8 @@ interface Found {
   readonly rule: CheckedRule
   readonly indeterminate: boolean
   readonly effect: Effect
+  /** It fits only by a tag that the tenant gave, and so may tighten what else holds, not replace it. */
+  readonly isExtra: boolean
 }
 interface LayerAnswer {
   readonly outcome: Outcome | null
@@ -93,35 +95,40 @@ function judge(
   nowMs: number,
   tenant: string,
   tags: ReadonlySet<string>,
-  allowTags: ReadonlySet<string>,
+  ownTags: ReadonlySet<string>,
 ): LayerAnswer {
   const speaking = layer.policies.filter((policy) =>
     policy.speaksFor.every((term) => inScope(term, call, tenant, tags)),
   )
   const found = speaking.flatMap((policy) =>
     policy.rules.flatMap((rule) => {
-      const theirs = rule.effect.kind === 'allow' ? allowTags : tags
       const scope = [...policy.speaksFor, ...rule.scope]
-      if (!scope.every((term) => inScope(term, call, tenant, theirs)) || !isActive(rule, nowMs)) return []
+      const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, seen))
+      if (!fits(rule.effect.kind === 'allow' ? ownTags : tags) || !isActive(rule, nowMs)) return []
       const truth = allOf(
         rule.conditions.map((expr) => evaluate(expr, { call, nowMs, lists: layer.lists, variables: [] })),
       )
       const effect = EFFECTS[rule.effect.kind]
       if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
-      return [{ rule, effect, indeterminate: truth !== true }]
+      return [{ rule, effect, indeterminate: truth !== true, isExtra: effect !== 'DENY' && !fits(ownTags) }]
     }),
   )
   const rules = found.filter(({ rule }) => !rule.monitor)
   const monitored = found.filter(({ rule }) => rule.monitor)
-  const rest = { rules, monitored, defaults: speaking }
+  const { outcome, by } = verdict(rules, speaking)
+  const tightens = rules.some(({ isExtra }) => isExtra) && (outcome === null || outcome === 'ALLOW')
+  const answer = { rules, monitored, defaults: speaking }
+  return tightens ? { ...answer, outcome: 'REQUIRE_APPROVAL', by: 'rule' } : { ...answer, outcome, by }
+}
+
+function verdict(rules: readonly Found[], speaking: readonly CheckedPolicy[]): Pick<LayerAnswer, 'outcome' | 'by'> {
   for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
-    if (rules.some(({ effect }) => outcomeOf(effect) === outcome)) return { ...rest, outcome, by: 'rule' }
+    if (rules.some(({ effect, isExtra }) => !isExtra && outcomeOf(effect) === outcome)) return { outcome, by: 'rule' }
   }
   for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
-    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome))
-      return { ...rest, outcome, by: 'default' }
+    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)) return { outcome, by: 'default' }
   }
-  return { ...rest, outcome: null, by: 'nothing' }
+  return { outcome: null, by: 'nothing' }
 }
 
 function outcomeOf(effect: Effect): Outcome {
