@@ -31,6 +31,7 @@ import { constantItem, parseListFile } from './lists.js'
 import { ParseCache, type ParsedFile, parseDeclaration, parseFile } from './parse.js'
 import { printRule } from './print.js'
 import { placeOf, Reporter, type SourceText } from './report.js'
+import { resolveLists } from './resolve-lists.js'
 import { didYouMean } from './suggest.js'
 import { readToolList } from './tool-import.js'
 import { sameFields } from './types.js'
@@ -101,6 +102,8 @@ function revisionOf(source: SourceBundle, used: ReadonlySet<string>): string {
 }
 
 // ---------------------------------------------------------------- one layer
+
+type Lists = ReadonlyMap<string, readonly ListItem[]>
 
 /** A declaration and the file it stands in. */
 interface Site<N extends Declaration = Declaration> {
@@ -178,10 +181,11 @@ class LayerBuilder {
   /** The tenant's view of names includes the fleet's, and one name means one thing in it. */
   build(): LayerView {
     for (const name of this.lists.keys()) this.list(name, [])
+    const lists = new Map([...(this.fleet?.items ?? []), ...this.items])
     const policies: CheckedPolicy[] = []
     const rules: RuleSite[] = []
     for (const { header, rules: sites } of this.policies) {
-      const own = sites.flatMap((site) => this.checkRule(header.node.name.name, site))
+      const own = sites.flatMap((site) => this.checkRule(header.node.name.name, site, lists))
       const policy = checkedPolicy(header, own)
       policies.push(policy)
       rules.push(...own.map((site) => ({ ...site, policy })))
@@ -189,18 +193,18 @@ class LayerBuilder {
     const layer: CheckedLayer = {
       policies,
       tools: new Map([...(this.fleet?.tools ?? []), ...this.tools]),
-      lists: new Map([...(this.fleet?.items ?? []), ...this.items]),
+      lists,
       tests: this.tests,
     }
     const templates: TemplateSite[] = [...this.templates.values()].map(({ node, file, offset }) => ({
       template: node,
       locate: (span) => placeOf(file, offset, span),
     }))
-    const lists = [...this.lists.values()].map(({ node, file, offset }) => ({
+    const listSites = [...this.lists.values()].map(({ node, file, offset }) => ({
       node,
       locate: (span: Span) => placeOf(file, offset, span),
     }))
-    return { id: this.id, layer, rules, templates, lists }
+    return { id: this.id, layer, rules, templates, lists: listSites }
   }
 
   private header(site: Site<PolicyHeader>, place: Location): Site<PolicyHeader> {
@@ -332,6 +336,7 @@ class LayerBuilder {
   private checkRule(
     policy: string,
     { node, file, offset }: Site<Rule | TemplateUse>,
+    lists: Lists,
   ): readonly Omit<RuleSite, 'policy'>[] {
     if (node.kind === 'rule') {
       const locate = (span: Span): Location => placeOf(file, offset, span)
@@ -339,16 +344,20 @@ class LayerBuilder {
       const location = locate(node.id.span)
       return [
         {
-          rule: checkedRule(policy, node, node.body, { location, locate, excerpt }),
+          rule: checkedRule(policy, node, node.body, { location, locate, excerpt }, lists),
           body: node.body,
           fromTemplate: null,
         },
       ]
     }
-    return this.expand(policy, { node, file, offset })
+    return this.expand(policy, { node, file, offset }, lists)
   }
 
-  private expand(policy: string, { node, file, offset }: Site<TemplateUse>): readonly Omit<RuleSite, 'policy'>[] {
+  private expand(
+    policy: string,
+    { node, file, offset }: Site<TemplateUse>,
+    lists: Lists,
+  ): readonly Omit<RuleSite, 'policy'>[] {
     const place = (span: Span): Location => placeOf(file, offset, span)
     const name = node.template.name
     const template = (this.templates.get(name) ?? this.fleet?.templates.get(name))?.node
@@ -380,7 +389,7 @@ class LayerBuilder {
     if (parsed?.kind !== 'rule') throw new Error(`expanded template does not parse: ${text}`)
     const location = place(node.id.span)
     const places = { location, locate: () => location, excerpt: (span: Span) => text.slice(span.start, span.end) }
-    return [{ rule: checkedRule(policy, parsed, parsed.body, places), body: parsed.body, fromTemplate: name }]
+    return [{ rule: checkedRule(policy, parsed, parsed.body, places, lists), body: parsed.body, fromTemplate: name }]
   }
 }
 
@@ -409,14 +418,16 @@ function checkedRule(
   rule: Rule,
   body: RuleBody,
   places: Pick<CheckedRule, 'location' | 'locate' | 'excerpt'>,
+  lists: Lists,
 ): CheckedRule {
+  const resolve = (expr: Expr): Expr => resolveLists(expr, lists)
   return {
     id: rule.id.name,
     policy,
     description: rule.description,
     scope: body.scope,
     conditions: body.conditions.map(({ kind, expr }) =>
-      kind === 'when' ? expr : { kind: 'not', operand: expr, span: expr.span },
+      kind === 'when' ? resolve(expr) : { kind: 'not', operand: resolve(expr), span: expr.span },
     ),
     effect: body.effect,
     severity: body.severity?.value ?? null,

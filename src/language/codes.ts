@@ -60,6 +60,7 @@ export const CODES = {
   POL2305: { severity: 'error', title: 'malformed obligation' },
   POL2306: { severity: 'error', title: 'condition too large' },
   POL2307: { severity: 'warning', title: 'empty list' },
+  POL2308: { severity: 'error', title: 'list entry that is no address' },
   POL2401: { severity: 'error', title: 'test value that is no constant' },
   POL2402: { severity: 'error', title: 'test expects an unknown rule' },
   POL2403: { severity: 'warning', title: 'test argument that the tool does not take' },

@@ -1,10 +1,10 @@
-import ipaddr from 'ipaddr.js'
 import { assertNever } from '../model/assert-never.js'
 import type { Span } from '../model/span.js'
 import type { Expr, RelationOp } from './ast.js'
 import type { ListItem } from './checked.js'
 import type { Code } from './codes.js'
 import type { ToolsInScope } from './patterns.js'
+import { isAddress } from './resolve-lists.js'
 import { didYouMean, suggest } from './suggest.js'
 import { commonType, comparable, typeName } from './types.js'
 import {
@@ -142,9 +142,7 @@ class Inferrer {
   }
 
   #address(expr: Extract<Expr, { kind: 'cidr' }>): Type {
-    const isRange = expr.text.includes('/')
-    const valid = isRange ? ipaddr.isValidCIDR(expr.text) : ipaddr.isValid(expr.text)
-    if (!valid || (!expr.text.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(expr.text.replace(/\/.*/, '')))) {
+    if (!isAddress(expr.text)) {
       this.#report(
         'POL2111',
         expr,
@@ -450,10 +448,21 @@ class Inferrer {
       // A list file holds texts, which may spell addresses.
       if (!ranges && right.item.kind !== 'string' && right.item.kind !== 'any') {
         this.#mismatch(expr.right, right, 'an address is in ranges such as `10.0.0.0/8`')
-      }
+      } else this.#addresses(expr.right)
       return
     }
     this.#sameKind(expr, left, right.item)
+  }
+
+  /** Texts of a list that addresses are looked up in must spell some. */
+  #addresses(list: Expr): void {
+    const named = list.kind === 'name' ? (this.#in.lists.get(list.name) ?? []) : []
+    const written =
+      list.kind === 'list-literal' ? list.items.map((item) => (item.kind === 'literal' ? item.value : null)) : []
+    const odd = [...named, ...written].find((entry) => typeof entry === 'string' && !isAddress(entry))
+    if (odd === undefined) return
+    const message = `\`${String(odd).slice(0, 60)}\` in ${this.#quote(list)} is no IP address or range`
+    this.#report('POL2308', list, message, 'write 192.0.2.1, 10.0.0.0/8 or fe80::/10')
   }
 
   /** Also looks into a list that is written out, where one odd item among many is the likely slip. */

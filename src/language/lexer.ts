@@ -74,7 +74,7 @@ const tokens: moo.Rules = {
   bad_string: /"(?:\\[^\r\n]|[^"\\\r\n])*"?/,
   timestamp: /\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?(?![A-Za-z0-9_])/,
   cidr: [
-    /(?:[0-9a-fA-F]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4})(?:\/\d{1,3})?(?![A-Za-z0-9_:])/,
+    /(?:[0-9a-fA-F]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{1,4}|(?<=::))(?:\/\d{1,3})?(?![A-Za-z0-9_])/,
     /\d{1,3}(?:\.\d{1,3}){3}(?:\/\d{1,3})?(?![A-Za-z0-9_.])/,
   ],
   time: /\d{1,2}:\d{2}(?![A-Za-z0-9_:])/,
@@ -82,7 +82,7 @@ const tokens: moo.Rules = {
   number: /\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?(?![A-Za-z0-9_])/,
   bad_number: /\d[A-Za-z0-9_]*/,
   glob: GLOB,
-  matches: { match: /matches(?![A-Za-z0-9_-])/, type: () => 'keyword', next: 'pattern' },
+  matches: { match: /(?<!\.)matches(?![A-Za-z0-9_-])/, type: () => 'keyword', next: 'pattern' },
   tags_open: { match: /(?<!\.)tags(?=[ \t\r\n]*\[)/, type: () => 'word', next: 'tags' },
   word: { match: WORD, type: moo.keywords({ keyword: [...RESERVED_WORDS] }) },
   punctuation: PUNCTUATION,

@@ -289,9 +289,20 @@ function ambiguous(tokens: readonly Token[], count: number): Fault {
   }
 }
 
-/** Steps of the Earley parser for one declaration: states over all columns. For tests of its linear shape. */
-export function countParseSteps(text: string): number {
-  const parser = new DeclarationParser(RULES, { lexer: new TokenCursor(tokenize(text).significant), keepHistory: true })
+/** How the parser fared with the text of one declaration: for tests that look for ambiguity and for cost out of proportion. */
+export interface ParseProfile {
+  /** Different parses; more than one is a fault of the grammar. */
+  readonly parses: number
+  /** States over all columns of the Earley table. */
+  readonly steps: number
+  readonly tokens: number
+}
+
+/** @throws where the text does not parse */
+export function profileParse(text: string): ParseProfile {
+  const tokens = tokenize(text).significant
+  const parser = new DeclarationParser(RULES, { lexer: new TokenCursor(tokens), keepHistory: true })
   parser.feed('')
-  return parser.table.reduce((sum, column) => sum + column.states.length, 0)
+  const steps = parser.table.reduce((sum, column) => sum + column.states.length, 0)
+  return { parses: parser.results.length, steps, tokens: tokens.length }
 }

@@ -70,7 +70,9 @@ function takeSegment(text: string, tokens: readonly Token[], first: number): Seg
   }
   for (let at = first; at < tokens.length; at++) {
     const token = tokens[at] as Token
-    if (at > first && beginsDeclaration(text, tokens, at, open.length)) return end(at)
+    // The word after `rule` is its name, even where it is `test`.
+    const isName = at === first + 1 && kind !== null && !isFirstOnLine(text, tokens, at)
+    if (at > first && !isName && beginsDeclaration(text, tokens, at, open.length, kind)) return end(at)
     if (token.type !== 'punctuation') continue
     if (token.text in CLOSERS) {
       open.push(token)
@@ -92,11 +94,19 @@ function declarationAt(tokens: readonly Token[], at: number): DeclarationWord | 
 }
 
 /** True where a declaration starts for sure: by its shape, or as a declaration word that begins a line outside brackets. */
-function beginsDeclaration(text: string, tokens: readonly Token[], at: number, depth: number): boolean {
+function beginsDeclaration(
+  text: string,
+  tokens: readonly Token[],
+  at: number,
+  depth: number,
+  current: DeclarationWord | null,
+): boolean {
   const word = declarationAt(tokens, at)
   const startsLine = isFirstOnLine(text, tokens, at)
   if (depth > 0) return startsLine && word !== null && hasBodyShape(word, tokens, at)
-  if (word !== null && hasShape(word, tokens, at)) return true
+  // In `for agent policy default allow` the words only look like a second header.
+  const isInHeader = word === 'policy' && (current === 'policy' || current === 'fleet')
+  if (word !== null && hasShape(word, tokens, at) && (startsLine || !isInHeader)) return true
   if (!startsLine || tokens[at]?.type !== 'word') return false
   const before = tokens[at - 1]?.text
   if (before === ',' || before === 'for') return false

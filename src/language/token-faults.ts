@@ -12,38 +12,41 @@ export function faultOf(token: Token): TokenFault | null {
   switch (token.type) {
     case 'unknown':
       return {
-        message: `\`${token.text}\` has no meaning here`,
+        message: `\`${brief(token.text)}\` has no meaning here`,
         hint: 'names are made of letters, digits, `_` and inner `-`; put any other text into double quotes',
       }
     case 'bad_string':
       return badString(token.text)
     case 'bad_number':
       return {
-        message: `\`${token.text}\` is neither a number nor a duration nor a name`,
+        message: `\`${brief(token.text)}\` is neither a number nor a duration nor a name`,
         hint: 'write numbers as 1000, 1_000 or 0.5, durations as 30s, 5m, 1h30m or 30d, and start names with a letter',
       }
     case 'timestamp':
       return parseTimestamp(token.text) === null
         ? {
-            message: `\`${token.text}\` is no date that exists, or its time has no zone`,
+            message: `\`${brief(token.text)}\` is no date that exists, or its time has no zone`,
             hint: 'write 2026-01-05, or 2026-01-05T10:00Z, or 2026-01-05T10:00+02:00',
           }
         : null
     case 'time':
       return /^(?:(?:[01]?\d|2[0-3]):[0-5]\d|24:00)$/.test(token.text)
         ? null
-        : { message: `\`${token.text}\` is no time of day`, hint: 'times run from 00:00 to 24:00' }
+        : { message: `\`${brief(token.text)}\` is no time of day`, hint: 'times run from 00:00 to 24:00' }
     case 'number':
       return Number.isFinite(Number(token.text.replaceAll('_', '')))
         ? null
         : {
-            message: `\`${token.text}\` is too large for a number`,
+            message: `\`${brief(token.text)}\` is too large for a number`,
             hint: 'numbers are IEEE 754 doubles, up to about 1.8e308',
           }
     default:
       return null
   }
 }
+
+/** The beginning of a long token. */
+const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 39)}…` : text)
 
 function badString(text: string): TokenFault {
   const closed = text.length > 1 && text.endsWith('"') && !/(?<!\\)(?:\\\\)*\\"$/.test(text)

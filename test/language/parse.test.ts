@@ -1,0 +1,189 @@
+import { strict as assert } from 'node:assert'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { ParseCache, parseFile, profileParse } from '../../src/language/parse.js'
+import { printDeclaration } from '../../src/language/print.js'
+import { declaration, withoutSpans } from './arbitrary.js'
+import { derive } from './derive.js'
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const codes = (text: string): readonly string[] =>
+  parseFile('p.policy', bytes(text)).diagnostics.map(({ code }) => code)
+
+t.test('what is printed parses to the same tree, in one way only', (t) => {
+  fc.assert(
+    fc.property(declaration, (node) => {
+      const text = printDeclaration(node)
+      const { file, diagnostics } = parseFile('p.policy', bytes(text))
+      const told = diagnostics.map(({ code, message }) => `${code} ${message}`)
+      assert.deepEqual(told, [], text)
+      assert.deepEqual(
+        file.declarations.map((placed) => withoutSpans(placed.node)),
+        [withoutSpans(node)],
+        text,
+      )
+    }),
+    { numRuns: 400 },
+  )
+  t.end()
+})
+
+t.test('no text that the grammar derives has two parses', (t) => {
+  fc.assert(
+    fc.property(fc.infiniteStream(fc.nat(1_000_000)), (numbers) => {
+      const text = derive(() => numbers.next().value as number)
+      let parses = 0
+      try {
+        parses = profileParse(text).parses
+      } catch {
+        return true // the lexer reads the derived words differently, say a regular expression that does not follow `matches`
+      }
+      return parses <= 1
+    }),
+    { numRuns: 1_500 },
+  )
+  t.end()
+})
+
+t.test('no policy of the repository has two parses', (t) => {
+  let seen = 0
+  for (const path of policyFiles('policies')) {
+    for (const { node } of parseFile(path, readFileSync(path)).file.declarations) {
+      t.equal(profileParse(printDeclaration(node)).parses, 1, `${path}: ${node.kind}`)
+      seen++
+    }
+  }
+  t.ok(seen > 20)
+  t.end()
+})
+
+t.test('the parser works in steps that grow with the text, not faster', (t) => {
+  const texts: Record<string, (n: number) => string> = {
+    'a long conjunction': (n) => `rule X { when ${Array(n).fill('args.a == 1').join(' and ')} deny }`,
+    'a long list': (n) => `list l = [${Array(n).fill('a').join(', ')}]`,
+    'a long sum': (n) => `rule X { when ${Array(n).fill('1').join(' + ')} == 2 deny }`,
+    'many clauses': (n) => `rule X { ${'when a == 1 '.repeat(n)} deny }`,
+    'many parameters': (n) => `tool x { ${Array.from({ length: n }, (_, i) => `p${i}: string`).join(', ')} }`,
+    'many calls of a test': (n) => `test "x" { ${'given tool a '.repeat(n)} expect deny }`,
+    'many voters': (n) => `rule X { require approval from ${Array(n).fill('a').join(' and ')} }`,
+    'nested parentheses': (n) => `rule X { when ${'('.repeat(n)}a${')'.repeat(n)} deny }`,
+  }
+  for (const [name, text] of Object.entries(texts)) {
+    const short = profileParse(text(30))
+    const long = profileParse(text(60))
+    const growth = long.steps / short.steps
+    t.ok(growth < 2.3, `${name}: ${short.steps} steps for ${short.tokens} tokens, ${long.steps} for ${long.tokens}`)
+  }
+  t.end()
+})
+
+t.test('an unchanged declaration is the same node again, wherever it moved', (t) => {
+  const cache = new ParseCache()
+  const rule = 'rule A "x" {\n  on tool send # note\n  when args.a > 1\n  deny\n}'
+  const first = parseFile('a.policy', bytes(`policy p\n${rule}\nrule B { deny }\n`), cache)
+  const moved = parseFile('a.policy', bytes(`policy p\n# more\n\nrule B { allow }\n\n${rule}\n`), cache)
+  const node = (parsed: typeof first, at: number) => parsed.file.declarations[at]?.node
+  t.equal(node(moved, 2), node(first, 1), 'the moved rule')
+  t.equal(node(moved, 0), node(first, 0), 'the header')
+  t.not(node(moved, 1), node(first, 2), 'the changed rule')
+  t.equal(
+    parseFile('a.policy', bytes(`policy p\n${rule}\nrule B { deny }\n`), cache).file.declarations[1]?.node,
+    node(first, 1),
+  )
+  t.end()
+})
+
+t.test('a fault that moved is told at its new place', (t) => {
+  const cache = new ParseCache()
+  const fault = 'rule A { when args.a >> 1 deny }'
+  const places = ['', '# one\n\n  '].map((before) => {
+    const [diagnostic] = parseFile('a.policy', bytes(`policy p\n${before}${fault}`), cache).diagnostics
+    return [diagnostic?.location.line, diagnostic?.location.column, diagnostic?.excerpt]
+  })
+  t.strictSame(places, [
+    [2, 23, fault],
+    [4, 25, `  ${fault}`],
+  ])
+  t.end()
+})
+
+t.test('every faulty declaration of a file is reported, the others are kept', (t) => {
+  const parsed = parseFile(
+    'a.policy',
+    bytes(
+      'policy p\nrule A { deny\nrule B { when > deny }\nrule C { deny }\nrul D { deny }\nlist x = [1\nrule E { deny }',
+    ),
+  )
+  t.strictSame(
+    parsed.diagnostics.map(({ code, location }) => `${location.line} ${code}`),
+    ['2 POL1013', '3 POL1009', '5 POL1011', '6 POL1013'],
+  )
+  t.strictSame(
+    parsed.file.declarations.map(({ node }) => node.kind),
+    ['policy', 'rule', 'rule'],
+  )
+  t.end()
+})
+
+t.test('declarations are told apart by their words, not by the layout', (t) => {
+  const kinds = (text: string) => parseFile('a.policy', bytes(text)).file.declarations.map(({ node }) => node.kind)
+  t.strictSame(
+    kinds(
+      'policy p default deny rule A { deny } rule B { deny } list a = [x] list b = [rule] tool t {} tool u {} tags [a]',
+    ),
+    ['policy', 'rule', 'rule', 'list', 'list', 'tool', 'tool'],
+  )
+  t.strictSame(
+    kinds(
+      'policy rule\nfor\n  tool list,\n  agent test\ndefault require approval from policy\nlist list = [list, tool]',
+    ),
+    ['policy', 'list'],
+  )
+  t.strictSame(codes('policy rule\nfor\n  tool list,\n  agent test\ndefault require approval from policy'), [])
+  t.end()
+})
+
+t.test('input that is no policy gets one clear diagnostic, at once', (t) => {
+  const deep = (open: string, close: string) => `rule X { when ${open.repeat(10_000)}a${close.repeat(10_000)} deny }`
+  const cases: Record<string, readonly [text: string | Uint8Array, code: string]> = {
+    'ten megabytes': ['a '.repeat(5_000_000), 'POL1001'],
+    'ten thousand parentheses': [deep('(', ')'), 'POL1007'],
+    'ten thousand brackets': [deep('[', ']'), 'POL1007'],
+    'ten thousand nots': [deep('not ', ''), 'POL1008'],
+    'ten thousand minuses': [deep('- ', ''), 'POL1008'],
+    'ten thousand conditions': [`rule X { ${'when a '.repeat(10_000)} deny }`, 'POL1008'],
+    'a list of a hundred thousand entries': [`list l = [${'a,'.repeat(100_000)}]`, 'POL1008'],
+    'a megabyte of one text': [`rule X { deny "${'a'.repeat(1_000_000)} }`, 'POL1003'],
+    'a megabyte of stars': [`rule X { on tool ${'*'.repeat(1_000_000)} deny }`, ''],
+    'a megabyte of digits': [`rule X { when ${'1'.repeat(1_000_000)} deny }`, 'POL1003'],
+    'a megabyte of colons': [`rule X { when ${':'.repeat(1_000_000)} deny }`, 'POL1008'],
+    'a megabyte of slashes': [`rule X { when a matches ${'/'.repeat(1_000_000)} deny }`, 'POL1008'],
+    'bytes that are no UTF-8': [Uint8Array.of(0x23, 0xc3, 0xa9, 0xef, 0xbf, 0xbd, 0x0a, 0xc3, 0x28), 'POL1002'],
+    'a binary file': [Uint8Array.from({ length: 4096 }, (_, i) => (i * 7) % 128), 'POL1003'],
+    'an empty file': ['', ''],
+    'comments alone': ['# nothing\n\n# here', ''],
+  }
+  for (const [name, [input, code]] of Object.entries(cases)) {
+    const { diagnostics } = parseFile('p.policy', typeof input === 'string' ? bytes(input) : input)
+    t.equal(diagnostics[0]?.code ?? '', code, name)
+    t.ok(
+      diagnostics.every(({ message }) => message.length < 300),
+      `${name}: short message`,
+    )
+  }
+  const [notUtf8] = parseFile(
+    'p.policy',
+    Uint8Array.of(0x23, 0xc3, 0xa9, 0xef, 0xbf, 0xbd, 0x0a, 0xc3, 0x28),
+  ).diagnostics
+  t.match(notUtf8?.message, /offset 7\b/)
+  t.end()
+})
+
+function policyFiles(folder: string): readonly string[] {
+  return readdirSync(folder).flatMap((entry) => {
+    const path = join(folder, entry)
+    return statSync(path).isDirectory() ? policyFiles(path) : path.endsWith('.policy') ? [path] : []
+  })
+}
