@@ -116,7 +116,7 @@ async function inParallel<In, Out>(
 }
 
 async function tellDay(day: readonly Answered[]): Promise<void> {
-  await say(`${out.paint('bold', 'A day of three teams')}\n\n${dayTable(day, out)}\n`)
+  await say(`${out.paint('bold', 'A day of three teams')}\n\n${dayTable(day, out)}`)
   await say(`${out.paint('bold', 'Its incidents')}\n`)
   for (const name of INCIDENTS) {
     for (const answered of day) if (answered.call.incident === name) await say(`${incident(answered, out)}\n`)

@@ -64,7 +64,7 @@ export function incident({ call, response }: Answered, to: Terminal): string {
     to.paint(STYLE[response.outcome], first),
     ...more,
     ...rules.map((rule) => `${pad(`· ${clean(rule.ruleId)}`, 28)} ${to.paint('dim', place(rule.source))}`),
-    tale.after,
+    ...wrap(tale.after, to.width - INDENT.length),
   ]
   return [`  ${to.paint('bold', tale.title)}`, ...lines.map((line) => INDENT + line)].join('\n')
 }

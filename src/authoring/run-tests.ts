@@ -24,7 +24,8 @@ export interface TestResult {
 
 /**
  * Runs the tests of a bundle that checks. What a `given` leaves out: env `prod`, agent `agent`, the tenant whose folder the
- * test stands in, the clock {@link TEST_CLOCK_MS}. Every `given` is decided in order, the last one is judged.
+ * test stands in, the clock {@link TEST_CLOCK_MS}. The last `given` is judged; those before it are what happened earlier,
+ * which no condition reads yet.
  */
 export function* runTests(bundle: CheckedBundle): Generator<TestResult> {
   const sets = new Map<string, PolicySet>()

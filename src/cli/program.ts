@@ -28,7 +28,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     .helpCommand(false)
     .addHelpText('after', '\nExit codes: 0 fine, 1 the answer is no or the work failed, 2 wrong use.')
   const commands = [
-    serveCommand(end),
+    serveCommand(io, end),
     checkCommand(io, end),
     fmtCommand(io, end),
     testCommand(io, end),

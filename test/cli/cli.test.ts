@@ -54,6 +54,7 @@ t.test('help and version end with 0', async (t) => {
   const all = /serve.*check.*fmt.*test.*explain.*explain-index.*decide.*convert.*audit/s
   t.match(await inProcess(['--help']), { code: 0, out: all })
   t.match(await inProcess(['decide', '--help']), { code: 0, out: /--exit-code/ })
+  t.match(await inProcess(['serve', '--help']), { code: 0, out: /--policies PATH\n.*\n +PORTCULLIS_POLICIES\n/ })
   t.match(await inProcess(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
 })
 
