@@ -70,7 +70,7 @@ export class PortcullisError extends Error {
   }
 }
 
-/** Answers to the calls of one stream, in any order, matched with them by `requestId`. */
+/** Answers to the calls of one stream, in any order, matched with them by `requestId`. Leaving the iteration cancels the stream. */
 export interface DecideStream extends AsyncIterable<StreamResult> {
   /** Sends a call; resolves when the server can take the next one. `requestId` is required. */
   write(request: DecideRequest & { readonly requestId: string }): Promise<void>
@@ -265,6 +265,9 @@ class GrpcDecideStream implements DecideStream {
       for await (const result of this.#stream) yield closedResult(result as StreamResult)
     } catch (error) {
       throw toPortcullisError(error as ServiceError)
+    } finally {
+      // Who leaves the iteration early gives up; destroying the stream, as Node does then, does not end the call.
+      this.#stream.cancel()
     }
   }
 }

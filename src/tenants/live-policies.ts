@@ -14,8 +14,13 @@ export interface PolicySource {
   readonly name: string
   /** Rejects with an error whose message a person can act on. */
   read(): Promise<SourceBundle>
-  /** Calls back after the texts changed, until closed. */
-  watch(onChange: () => void): { close(): void }
+  /** Calls back after the texts changed, until closed; sees every change from when `ready` resolves. */
+  watch(onChange: () => void): PolicyWatch
+}
+
+export interface PolicyWatch {
+  readonly ready: Promise<void>
+  close(): void
 }
 
 /** Everything that is live at one moment. A decision, and a batch, reads it once: no answer mixes two bundles. */
@@ -66,7 +71,7 @@ export class LivePolicies {
   #live: Snapshot | null = null
   #failure: PolicyStatus['failure'] = null
   #reloads = 0
-  #watch: { close(): void } | null = null
+  #watch: PolicyWatch | null = null
   #running: Promise<void> | null = null
   #again = false
   #closed = false
@@ -83,11 +88,14 @@ export class LivePolicies {
     // Watched before it is read, so that no change falls between the two.
     this.#watch = this.#deps.source.watch(() => void this.reload('change'))
     try {
-      return (this.#live = await this.#load())
+      await this.#watch.ready
+      this.#live = await this.#load()
     } catch (error) {
       this.close()
       throw error
     }
+    if (this.#again) void this.reload('change')
+    return this.#live
   }
 
   /** What is live now. INVARIANT: never null after {@link start} resolved. */
@@ -103,13 +111,15 @@ export class LivePolicies {
 
   /** Reads the source again; never rejects. Calls during a reload lead to one more after it, for the source may have changed. */
   reload(trigger: 'change' | 'signal'): Promise<void> {
+    if (this.#live === null) {
+      this.#again = true
+      return Promise.resolve()
+    }
     if (this.#running !== null) {
       this.#again = true
       return this.#running
     }
-    this.#running = this.#reloadUntilSettled(trigger).finally(() => {
-      this.#running = null
-    })
+    this.#running = this.#reloadUntilSettled(trigger)
     return this.#running
   }
 
@@ -123,6 +133,8 @@ export class LivePolicies {
       this.#again = false
       await this.#reloadOnce(trigger)
     } while (this.#again && !this.#closed)
+    // In the same turn as the look at `#again`, so that no call falls between the two.
+    this.#running = null
   }
 
   async #reloadOnce(trigger: string): Promise<void> {

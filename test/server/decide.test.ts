@@ -7,7 +7,8 @@ import { protoPath } from 'grpc-health-check'
 import t from 'tap'
 import type { DecideRequest, StreamResult } from '../../sdk/typescript/client.js'
 import { uuidv7TimeMs } from '../../src/model/uuid.js'
-import { callRaw, encode, startServer, toStruct } from './harness.js'
+import { startEdge } from './edge.js'
+import { callRaw, encode, POLICY, startServer, toStruct } from './harness.js'
 
 const DECIDE = '/portcullis.v1.DecisionService/Decide'
 const REQUEST = 'portcullis.v1.DecideRequest'
@@ -282,6 +283,59 @@ t.test('health and reflection', async (t) => {
   for (const service of ['portcullis.v1.DecisionService', 'portcullis.v1.AuditService', 'grpc.health.v1.Health']) {
     t.ok(response.includes(service), `reflection lists ${service}`)
   }
+})
+
+t.test('a health watch is told of the end, and does not hold it up', async (t) => {
+  const { app } = await startServer(t, { argv: ['--drain-ms', '600000'] })
+  const client = new Client(app.address, credentials.createInsecure())
+  t.teardown(() => client.close())
+  const same = (bytes: Buffer): Buffer => bytes
+  const watch = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', same, same, Buffer.alloc(0))
+  const seen: number[] = []
+  const first = new Promise<void>((resolve) => {
+    watch.on('data', (bytes: Buffer) => {
+      seen.push(bytes[1] ?? 0)
+      resolve()
+    })
+  })
+  const ended = new Promise((resolve) => watch.on('end', resolve))
+  await first
+  t.equal(await app.close(), true, 'everything finished by itself')
+  await ended
+  t.strictSame(seen, [1, 2], 'SERVING, then NOT_SERVING')
+  t.equal(await app.close(), true, 'closing twice is closing once')
+})
+
+t.test('many streams at once', async (t) => {
+  const { app, client } = await startServer(t)
+  const warnings: Error[] = []
+  const listen = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', listen)
+  t.teardown(() => process.off('warning', listen))
+  const streams = Array.from({ length: 50 }, () => client.decideStream())
+  const answers = await Promise.all(
+    streams.map(async (stream, i) => {
+      await stream.write({ ...allowed, requestId: `r${i}` })
+      for await (const result of stream) return result.response?.outcome
+      return undefined
+    }),
+  )
+  t.ok(answers.every((outcome) => outcome === 'ALLOW'))
+  while (app.underWay.streams > 0) await client.decide(allowed)
+  t.strictSame(warnings, [])
+})
+
+t.test('a fault of ours is INTERNAL, its cause is logged and not sent', async (t) => {
+  const identify = (): never => {
+    throw new Error('secret of the server')
+  }
+  const texts = { policies: new Map([['support.policy', POLICY]]), attachments: new Map<string, string>() }
+  const edge = await startEdge(t, texts, { tenantOf: () => 'default', identify })
+  await t.rejects(edge.decide(encode(REQUEST, { ...allowed, arguments: undefined }), ''), {
+    code: status.INTERNAL,
+    details: 'the server failed; its log has the cause',
+  })
+  t.match(edge.log.lines, [{ level: 'error', event: 'call failed', fields: { cause: /secret of the server/ } }])
 })
 
 interface HealthStub {

@@ -1,9 +1,16 @@
+import { setMaxListeners } from 'node:events'
+
 /** Counts calls under way and tells them when the server drains. One for the whole server. */
 export class InFlight {
   readonly #draining = new AbortController()
   #calls = 0
   #streams = 0
   #idle: (() => void) | null = null
+
+  constructor() {
+    // Every open stream listens, and there may be thousands.
+    setMaxListeners(0, this.#draining.signal)
+  }
 
   /** Aborted once the server drains; streams end themselves then. */
   get draining(): AbortSignal {
