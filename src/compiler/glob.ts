@@ -1,7 +1,7 @@
 /**
  * Compiles a glob in which `*` stands for any run of characters, dots, slashes and nothing included, and every other
- * character for itself. Matches the whole text. Time is linear in text × literal runs: each run is looked for once, leftmost,
- * which is enough as `*` is the only wildcard.
+ * character for itself. Matches the whole text. Each literal run is looked for once, leftmost, which is enough as `*` is the
+ * only wildcard; there is no backtracking.
  */
 export function compileGlob(pattern: string): (text: string) => boolean {
   const parts = pattern.split('*')

@@ -4,6 +4,7 @@ import { hasAmbiguousOctal, parseIp } from './ip.js'
 
 /** Characters that IDNA 2003 and IDNA 2008 map to two different names (`faß.de`: `fass.de` or `xn--fa-hia.de`). */
 const IDNA_DEVIATION = /[ßẞς\u200c\u200d]/u
+const NO_HOST_CHARACTER = /[\s/\\?#@%:<>[\]"'`|^{}(),;]/
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 
 /** A host name in A-labels, lower case, without a trailing dot; or an IP address in the form of the `ip` view. */
@@ -18,6 +19,8 @@ export interface Host {
  */
 export function readHost(text: string): Host | undefined {
   if (text.length > 1_024 || IDNA_DEVIATION.test(text)) return undefined
+  // `domainToASCII` stops at a slash and decodes escapes: what it would drop must not be there.
+  if (!text.startsWith('[') && NO_HOST_CHARACTER.test(text.normalize('NFKC'))) return undefined
   if (text.startsWith('[')) {
     const ip = text.endsWith(']') && text.includes(':') ? parseIp(text) : undefined
     return ip && { name: ip.text, isIp: true }

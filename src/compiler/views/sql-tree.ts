@@ -64,6 +64,9 @@ const COLUMN_FIELDS = new Set([
   'indirection',
 ])
 
+/** White space beyond ASCII: part of a name for PostgreSQL, and a space to the eye. */
+const ODD_SPACE = /[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
+
 const UNKNOWN = {
   statements: undefined,
   tables: undefined,
@@ -101,10 +104,13 @@ class Collector {
   #hasUnboundedWrite = false
   #hasUnclearWrite = false
   #hasOddName = false
+  /** The statement being read, where it is a SELECT. */
+  #root: unknown
 
   statement(raw: Tree): void {
     const stmt = raw['stmt'] as Tree | undefined
     if (stmt === undefined) return
+    this.#root = stmt['SelectStmt']
     this.#limitOf(stmt)
     this.#walk(stmt)
   }
@@ -163,6 +169,8 @@ class Collector {
   }
 
   #kind(node: string, stmt: Tree): void {
+    // The VALUES of an INSERT are a SELECT to the parser and to nobody else.
+    if (node === 'SelectStmt' && stmt['valuesLists'] !== undefined && stmt !== this.#root) return
     this.#statements.push(kindOf(node, stmt))
     if (HIDING_STATEMENTS.has(node)) this.#isHidden = true
     // CALL names what it runs, the others do not.
@@ -339,8 +347,7 @@ class Collector {
   #name(text: unknown): string {
     const written = String(text)
     const folded = written.normalize('NFKC').toLowerCase()
-    if (hasInvisible(written) || (written !== folded && /\s/.test(folded) && !/\s/.test(written)))
-      this.#hasOddName = true
+    if (hasInvisible(written) || ODD_SPACE.test(written)) this.#hasOddName = true
     return folded
   }
 }
