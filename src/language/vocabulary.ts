@@ -1,7 +1,7 @@
 /**
  * The words that expressions may use, with their types: one table for the checker (types and hints), the compiler
  * (implementations) and the documentation. A view parses a text by the rules of its field; a text that does not parse is
- * unknown in every field. All folding is described in docs/language.md, "Parsed views".
+ * unknown in every field. All folding is described in docs/views.md.
  */
 export type Type =
   | { readonly kind: 'string' | 'number' | 'boolean' | 'null' | 'timestamp' | 'duration' | 'cidr' | 'any' }
@@ -24,17 +24,17 @@ export type ViewName = 'sql' | 'url' | 'email' | 'path' | 'ip' | 'shell' | 'json
 /** Fields of each view. `self` is the type that the view itself compares as (`path(x) under …`, `ip(x) in …`), where it does. */
 export const VIEWS = {
   sql: {
-    /** Kinds in the order of the text, lower case: select insert update delete merge create alter drop truncate grant revoke copy call do set begin commit explain other; statements inside CTEs and EXPLAIN count. */
+    /** Kinds in the order of the text, lower case: select insert update delete merge create alter drop truncate grant revoke copy call do set begin commit explain other; statements inside CTEs, subqueries and EXPLAIN count. Like all fields but `functions` unknown where something runs that the text does not show (DO, CALL, EXECUTE, dblink). */
     statements: STRINGS,
     /** Every relation named anywhere, lower case, bare and (where written so) schema-qualified; names of CTEs too, since an author's deny-list must not be dodged by an alias. */
     tables: STRINGS,
-    /** Column names, lower case; `*` for a star. */
+    /** Column names, lower case; `*` for a star, whole rows, and columns that are renamed or left out. */
     columns: STRINGS,
     /** Called functions, lower case, without schema. */
     functions: STRINGS,
     /** True when every statement that returns rows has a LIMIT or FETCH FIRST. */
     has_limit: BOOLEAN,
-    /** Largest outermost limit; unknown when there is none or it is no constant. */
+    /** Largest outermost limit; unknown when one is missing or is no constant. */
     limit: NUMBER,
     /** True when every UPDATE and DELETE has a WHERE. */
     has_where: BOOLEAN,
@@ -49,8 +49,9 @@ export const VIEWS = {
     domain: STRING,
     /** The scheme's default where none is written; unknown where the scheme has none. */
     port: NUMBER,
-    /** Percent-decoded and dot segments resolved. */
+    /** Percent-decoded, dot segments and repeated slashes resolved; unknown where servers differ in what they would serve. */
     path: STRING,
+    /** Decoded; a parameter given more than once is a list. */
     query: { kind: 'map', fields: null },
     fragment: STRING,
     has_credentials: BOOLEAN,
@@ -80,7 +81,9 @@ export const VIEWS = {
   ip: {
     text: STRING,
     version: NUMBER,
+    /** RFC 1918, unique local, and carrier-grade NAT (100.64.0.0/10). */
     private: BOOLEAN,
+    /** Unknown for 0.0.0.0 and `::`: connections there reach this host, listeners there are open to all. */
     loopback: BOOLEAN,
     link_local: BOOLEAN,
     multicast: BOOLEAN,
@@ -88,9 +91,9 @@ export const VIEWS = {
     global: BOOLEAN,
   },
   shell: {
-    /** Base names of every program that would run, lower case, those inside substitutions, and behind `sudo env xargs nohup time` and `sh -c`, too. */
+    /** Base names of every program that would run, lower case, those inside substitutions, and behind `sudo env xargs nohup time` and `sh -c`, too. A program outside of the system folders is listed by its path as well. Unknown where the name is not literal. */
     programs: STRINGS,
-    /** Every literal word of every command, programs included. */
+    /** Every word of every command after quotes are removed, programs included. Unknown where an expansion hides one. */
     words: STRINGS,
     /** True when more than one simple command would run. */
     multiple: BOOLEAN,
@@ -102,7 +105,7 @@ export const VIEWS = {
     reads: STRINGS,
     /** Command or process substitution, backticks or arithmetic expansion. */
     substitutions: BOOLEAN,
-    /** True when a parameter expansion hides a word from us. */
+    /** True when a parameter expansion hides a word from us, or something else hides what runs. */
     variables: BOOLEAN,
     background: BOOLEAN,
   },
