@@ -5,7 +5,7 @@ import type { MatchedRule } from '../model/decision.js'
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { Effect } from '../model/outcome.js'
 import { toObligation, toRequirement } from './approval.js'
-import { CompileError } from './compile-error.js'
+import { COMPILE_CODES, CompileError } from './compile-error.js'
 import { MAX_RULE_COST, staticCost } from './cost.js'
 import {
   type Clause,
@@ -22,6 +22,7 @@ import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
 import { TRUE, toTruth } from './predicate/truth.js'
 import { Predicates } from './predicates.js'
+import { RegexError } from './regex.js'
 import { type IndexedEntry, RuleIndex } from './rule-index.js'
 
 const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new Map(), tests: [] }
@@ -138,7 +139,8 @@ class Compilation {
     const lifted = nothingLifted()
     if (!this.#liftScope(scope, tagged?.tags ?? 'tag', lifted)) return null
     lifted.exceptToolTerms = tagged?.except?.slice(0, lifted.scopeToolTerms) ?? null
-    const clauses = conjuncts.map((expr) => this.#toClause(expr, rule, checked))
+    const clauses = this.#toClauses(conjuncts, rule, checked)
+    if (clauses === null) return null
     for (const { expr, text } of clauses) {
       liftConjunct(expr, checked.lists, text, lifted, this.#patterns, this.#predicates)
     }
@@ -157,13 +159,29 @@ class Compilation {
     const cost = conjuncts.reduce((sum, expr) => sum + staticCost(expr), 0)
     if (cost <= MAX_RULE_COST) return true
     this.#diagnostics.push({
-      code: 'POL4001',
+      code: COMPILE_CODES.tooCostly,
       severity: 'error',
       message: `rule \`${rule.id}\` may cost ${cost} steps a call, over the limit of ${MAX_RULE_COST}`,
       hint: 'loops inside loops multiply: split the rule, or compare whole lists (`intersects`, `subset of`, `contains any of`)',
       location: rule.location,
     })
     return false
+  }
+
+  /** Null for a rule with a pattern or zone that cannot be compiled; the checker finds those, so this is a second wall. */
+  #toClauses(conjuncts: readonly Expr[], rule: CheckedRule, checked: CheckedLayer): readonly Clause[] | null {
+    try {
+      return conjuncts.map((expr) => this.#toClause(expr, rule, checked))
+    } catch (error) {
+      if (!(error instanceof RegexError) && !(error instanceof RangeError)) throw error
+      this.#diagnostics.push({
+        code: COMPILE_CODES.cannotCompile,
+        severity: 'error',
+        message: `rule \`${rule.id}\` cannot be compiled: ${error.message}`,
+        location: rule.location,
+      })
+      return null
+    }
   }
 
   #toClause(expr: Expr, rule: CheckedRule, checked: CheckedLayer): Clause {

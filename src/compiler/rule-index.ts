@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Lifted, Patterns } from './lift.js'
-import type { Pattern, Tags } from './names.js'
+import type { NamePatterns, Pattern, Tags } from './names.js'
 import { buildProgram, EMPTY_PROGRAM, type Indexed, type Program } from './program.js'
 
 /** Integers that programs built at load may hold in all (4 bytes each); the rest are built when first asked for. */
@@ -59,6 +59,11 @@ export class RuleIndex {
   /** Programs built at load, for explain-index. */
   get buckets(): number {
     return this.#prebuilt
+  }
+
+  /** Programs kept for names that no rule and no declaration spells out; bounded. */
+  get cached(): number {
+    return this.#onDemand.size
   }
 
   /** What applies to this tool by name or tag, in this environment. */
@@ -120,8 +125,10 @@ export class RuleIndex {
   anchorOf(entry: number): { readonly on: 'tool' | 'env'; readonly patterns: readonly Pattern[] } | undefined {
     const { toolTerms, envTerms } = this.#entries[entry]!.lifted
     const { tools, environments } = this.#patterns
-    if (toolTerms.length > 0) return { on: 'tool', patterns: smallest(toolTerms).map((id) => tools.pattern(id)) }
-    if (envTerms.length > 0) return { on: 'env', patterns: smallest(envTerms).map((id) => environments.pattern(id)) }
+    if (toolTerms.length > 0)
+      return { on: 'tool', patterns: mostSelective(toolTerms, tools).map((id) => tools.pattern(id)) }
+    if (envTerms.length > 0)
+      return { on: 'env', patterns: mostSelective(envTerms, environments).map((id) => environments.pattern(id)) }
     return undefined
   }
 
@@ -136,7 +143,7 @@ export class RuleIndex {
         this.#everyTool.push(at)
         continue
       }
-      for (const pattern of new Set(smallest(terms))) {
+      for (const pattern of new Set(mostSelective(terms, this.#patterns.tools))) {
         const entries = this.#byToolPattern.get(pattern)
         if (entries === undefined) this.#byToolPattern.set(pattern, [at])
         else entries.push(at)
@@ -228,9 +235,14 @@ function toolFits(
   return termsHold(toolTerms, matched) && !(exceptToolTerms !== null && termsHold(exceptToolTerms, matched))
 }
 
-function smallest(terms: readonly (readonly number[])[]): readonly number[] {
-  return terms.reduce((best, term) => (term.length < best.length ? term : best))
+/** The term that fits the fewest names, as far as its patterns tell: one literal before a set, both before globs. */
+function mostSelective(terms: readonly (readonly number[])[], names: NamePatterns): readonly number[] {
+  const breadth = (term: readonly number[]) =>
+    term.reduce((sum, id) => sum + PATTERN_BREADTH[names.pattern(id).kind], 0)
+  return terms.reduce((best, term) => (breadth(term) < breadth(best) ? term : best))
 }
+
+const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = { literal: 1, tag: 8, 'fleet-tag': 8, glob: 16 }
 
 function* entriesIn(code: Int32Array): Iterable<number> {
   for (let at = 0; at < code.length; at += 2 + (code[at + 1]! >> 1)) yield code[at]!

@@ -19,7 +19,7 @@ export function equal(left: Value, right: Value, depth = 0): Truth {
       return typeof right === typeof left ? toTruth(left === right) : UNKNOWN
     case 'number':
     case 'bigint':
-      return isNumeric(right) ? signTruth(orderNumbers(left, right), (sign) => sign === 0) : UNKNOWN
+      return isNumeric(left) && isNumeric(right) ? toTruth(orderNumbers(left, right) === 0) : UNKNOWN
     default:
       return equalObjects(left, right, depth)
   }
@@ -58,8 +58,9 @@ function equalMaps(left: ValueMap, right: ValueMap, depth: number): Truth {
   return all
 }
 
+/** A NaN, which no JSON text denotes but a careless caller may pass, is no number. */
 export function isNumeric(value: Value): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint'
+  return typeof value === 'number' ? !Number.isNaN(value) : typeof value === 'bigint'
 }
 
 /** Negative, zero or positive as the left comes before, with or after the right; `undefined` where they have no order. */
@@ -71,9 +72,9 @@ export function order(left: Value, right: Value): number | undefined {
   return undefined
 }
 
-/** Exact across numbers and big integers; a NaN, which no JSON text denotes but a careless caller may pass, has no order. */
-function orderNumbers(left: number | bigint, right: number | bigint): number | undefined {
-  return left < right ? -1 : left > right ? 1 : left >= right ? 0 : undefined
+/** Exact across numbers and big integers. */
+function orderNumbers(left: number | bigint, right: number | bigint): number {
+  return left < right ? -1 : left > right ? 1 : 0
 }
 
 /** Order by code point. JavaScript's own `<` orders by UTF-16 unit, which puts U+10000 before U+E000. */

@@ -1,0 +1,266 @@
+import t from 'tap'
+import { compilePolicySet } from '../../src/compiler/compile.js'
+import { CompileError } from '../../src/compiler/compile-error.js'
+import { explainIndex } from '../../src/compiler/explain-index.js'
+import * as finding from '../../src/compiler/findings.js'
+import { NamePatterns } from '../../src/compiler/names.js'
+import type { PolicySet } from '../../src/compiler/policy-set.js'
+import { ITEM_LIMITS } from '../../src/compiler/predicate/quantifier.js'
+import { combine, combineLayer } from '../../src/engine/combine.js'
+import { decide } from '../../src/engine/decide.js'
+import { visibleTools } from '../../src/engine/visible-tools.js'
+import { checkBundle } from '../../src/language/check.js'
+import type { Call } from '../../src/model/call.js'
+import type { Decision } from '../../src/model/decision.js'
+import { STRICTNESS } from '../../src/model/outcome.js'
+import { seededDraw } from './generate.js'
+
+const NOON = Date.UTC(2026, 0, 5, 12)
+
+function compile(text: string, tenant = 'default'): PolicySet {
+  const policies = new Map([['p.policy', new TextEncoder().encode(text)]])
+  const bundle = checkBundle({ policies, attachments: new Map() })
+  const errors = bundle.diagnostics.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('\n'))
+  return compilePolicySet(bundle, tenant)
+}
+
+function call(over: Partial<Call> = {}): Call {
+  return {
+    requestId: '',
+    tenant: 'default',
+    agent: { id: 'agent-1', labels: {} },
+    principal: null,
+    sessionId: '',
+    delegationChain: [],
+    tool: 'noop',
+    environment: 'prod',
+    arguments: {},
+    context: {},
+    ...over,
+  }
+}
+
+function ask(policySet: PolicySet, over: Partial<Call>, explain = false): Decision {
+  return decide(call(over), { nowMs: NOON }, policySet, { explain })
+}
+
+t.test('combining: the truth table of a layer', (t) => {
+  const names = [
+    [finding.DENY_RULE, 'DENY', 'rule'],
+    [finding.APPROVAL_RULE, 'REQUIRE_APPROVAL', 'rule'],
+    [finding.ALLOW_RULE, 'ALLOW', 'rule'],
+    [finding.DENY_DEFAULT, 'DENY', 'default'],
+    [finding.APPROVAL_DEFAULT, 'REQUIRE_APPROVAL', 'default'],
+    [finding.ALLOW_DEFAULT, 'ALLOW', 'default'],
+  ] as const
+  // Each row wins over all rows below it, whatever else was found.
+  for (let findings = 0; findings < 64; findings++) {
+    const winner = names.find(([bit]) => findings & bit)
+    t.same(combineLayer(findings), winner === undefined ? null : { outcome: winner[1], by: winner[2] }, `${findings}`)
+  }
+  t.same(combineLayer(finding.APPROVAL_BY_TENANT_TAG), { outcome: 'REQUIRE_APPROVAL', by: 'rule' })
+  t.equal(combineLayer(finding.APPROVAL_BY_TENANT_TAG | finding.ALLOW_RULE)?.outcome, 'REQUIRE_APPROVAL')
+  t.equal(combineLayer(finding.APPROVAL_BY_TENANT_TAG | finding.DENY_DEFAULT)?.outcome, 'DENY')
+  t.end()
+})
+
+t.test('combining: the stricter layer wins, and the fleet opens nothing', (t) => {
+  for (let fleet = 0; fleet < 128; fleet++) {
+    t.equal(combine(fleet, 0).outcome, 'DENY', `fleet ${fleet} alone`)
+    for (let tenant = 1; tenant < 64; tenant++) {
+      const outcome = combine(fleet, tenant).outcome
+      const layers = [combineLayer(fleet)?.outcome ?? 'ALLOW', combineLayer(tenant)!.outcome]
+      const strictest = Math.max(...layers.map((layer) => STRICTNESS[layer]))
+      if (STRICTNESS[outcome] !== strictest) t.fail(`fleet ${fleet}, tenant ${tenant}: ${outcome}`)
+    }
+  }
+  t.same(combine(finding.ALLOW_RULE, 0).tenant, { outcome: 'DENY', by: 'no-policy' })
+  t.end()
+})
+
+t.test('explain: the conjuncts that kept rules in scope from matching', (t) => {
+  const policySet = compile(`
+policy p
+default allow
+rule FAR "another environment" { on tool pay, env dev  deny }
+rule BIG "two conditions" { on tool pay  when env == "prod" and args.amount > 100  when args.kind == "card"  deny }
+rule GIFT "an allow" { on tool pay  when args.amount < 5  allow }
+rule HIT "matches" { on tool pay  deny }
+`)
+  const clauses = ({ nearMisses }: Decision) =>
+    nearMisses.map(({ ruleId, failed }) => [ruleId, ...failed.map(({ text, value }) => `${text} is ${value}`)])
+  const small = ask(policySet, { tool: 'pay', arguments: { amount: 7, kind: 'cash' } }, true)
+  t.same(clauses(small), [
+    ['BIG', 'args.amount > 100 is false', 'args.kind == "card" is false'],
+    ['GIFT', 'args.amount < 5 is false'],
+  ])
+  t.equal(small.nearMisses[0]?.failed[0]?.location.line, 5)
+  const missing = ask(policySet, { tool: 'pay', arguments: { kind: 'cash' } }, true)
+  t.same(clauses(missing), [
+    ['BIG', 'args.amount > 100 is unknown', 'args.kind == "card" is false'],
+    ['GIFT', 'args.amount < 5 is unknown'],
+  ])
+  t.same(ask(policySet, { tool: 'pay', arguments: {} }).nearMisses, [], 'only on request')
+  t.equal(
+    ask(policySet, { tool: 'pay', arguments: { kind: 'card' } }, true).nearMisses.length,
+    1,
+    'BIG is unknown and so matched',
+  )
+  t.end()
+})
+
+t.test('visible tools: hidden only when every call of this agent is denied', (t) => {
+  const policySet = compile(`
+policy p
+tool free {}
+tool banned {}
+tool banned_for_bots {}
+tool banned_in_part { n: number }
+tool asked { n: number }
+tool allowed_in_part { n: number }
+tool allowed_elsewhere {}
+tool refused {}
+tool in_prod {}
+tool watched {}
+rule R1 "" { on tool [free, banned, banned_for_bots, banned_in_part, watched]  allow }
+rule R2 "" { on tool banned  deny }
+rule R3 "" { on tool banned_for_bots, agent like "bot-*"  deny }
+rule R4 "" { on tool banned_in_part  when args.n > 1  deny }
+rule R5 "" { on tool asked  require approval from lead }
+rule R6 "" { on tool allowed_in_part  when args.n < 1  allow }
+rule R7 "" { on tool allowed_elsewhere  when env == "dev"  allow }
+rule R8 "" { on tool in_prod  when principal.team == "ops"  allow }
+rule R9 "" { on tool watched  deny  mode monitor }
+`)
+  const seen = (id: string, environment = 'prod', team = '') => {
+    const principal = team === '' ? null : { id: 'ann', labels: { team } }
+    const query = { tenant: 'default', agent: { id, labels: {} }, principal, environment, nowMs: NOON }
+    return visibleTools(query, policySet).map(({ name }) => name)
+  }
+  const always = ['allowed_in_part', 'asked', 'banned_in_part', 'free', 'watched']
+  t.same(seen('bot-1'), always)
+  t.same(seen('ann'), [...always, 'banned_for_bots'].sort())
+  t.same(seen('bot-1', 'dev'), [...always, 'allowed_elsewhere'].sort())
+  t.same(seen('bot-1', 'prod', 'ops'), [...always, 'in_prod'].sort())
+  t.end()
+})
+
+t.test('explain-index: how each rule is reached, and why one is walked', (t) => {
+  const keyed = Array.from({ length: 9 }, (_, i) => `rule K${i} "" { when args.kind == "k${i}"  deny }`).join('\n')
+  const policySet = compile(`
+policy p
+default allow
+tool a {} tags [money]
+rule LITERAL "" { on tool a  deny }
+rule SET "" { on tool [a, b]  deny }
+rule PREFIX "" { on tool db.*  deny }
+rule SUFFIX "" { on tool like "*.drop"  deny }
+rule GLOB "" { on tool like "a*b*c"  deny }
+rule TAG "" { on tool tag money  deny }
+rule ENV "" { when env == "prod"  deny }
+rule SCAN "" { when args.x > 1  deny }
+rule LONE "" { on agent "agent-7"  deny }
+rule STAR "" { on tool *  when args.y > 1  deny }
+rule NARROW "" { on tool like "db.*"  when tool.name in ["db.read"]  deny }
+${keyed}
+`)
+  const rows = new Map(explainIndex(policySet).map((row) => [row.ruleId, row]))
+  const paths = [...rows.values()].map(({ ruleId, access, by }) => `${ruleId} ${access} ${by}`.trim())
+  t.same(paths.filter((path) => !path.startsWith('K')).sort(), [
+    'ENV literal env prod',
+    'GLOB glob tool a*b*c',
+    'LITERAL literal tool a',
+    'LONE scan',
+    'NARROW literal tool db.read',
+    'PREFIX prefix tool db.*',
+    'SCAN scan',
+    'SET set tool [a, b]',
+    'STAR scan',
+    'SUFFIX suffix tool *.drop',
+    'TAG tag tool tag money',
+  ])
+  t.equal(rows.get('K3')?.access, 'literal')
+  t.equal(rows.get('K3')?.by, 'args.kind == "k3"')
+  t.match(rows.get('SCAN')?.whyScan, /names no tool and no environment/)
+  t.match(rows.get('LONE')?.whyScan, /fewer rules than a table pays for/)
+  t.ok((rows.get('LITERAL')?.buckets ?? 0) > 0)
+  t.same(rows.get('NARROW')?.lifted, ['tool db.*', 'tool.name in ["db.read"]'])
+  t.end()
+})
+
+t.test('cost: a rule over the limit is refused by name, one under it is bounded', (t) => {
+  const loops = (depth: number, body: string): string =>
+    depth === 0 ? body : `any x${depth} in args.xs: ${loops(depth - 1, body)}`
+  let refused: unknown
+  try {
+    compile(`policy p\nrule DEEP "" { on tool a  when ${loops(3, 'x1 == x2')}  deny }`)
+  } catch (error) {
+    refused = error
+  }
+  if (!(refused instanceof CompileError)) throw new Error('the rule was not refused')
+  t.match(refused.message, /p\.policy:2: POL4001: rule `DEEP` may cost \d+ steps a call, over the limit of 1000000/)
+  t.equal(refused.diagnostics.length, 1)
+  const policySet = compile('policy p\ndefault allow\nrule ANY "" { on tool a  when any x in args.xs: x == 1  deny }')
+  const limit = ITEM_LIMITS[0]!
+  const xs = (length: number, last: number) => [...new Array<number>(length - 1).fill(0), last]
+  t.equal(ask(policySet, { tool: 'a', arguments: { xs: xs(limit, 0) } }).outcome, 'ALLOW', 'as many as are looked at')
+  t.equal(
+    ask(policySet, { tool: 'a', arguments: { xs: xs(limit, 1) } }).reasonCode,
+    'RULE_DENY',
+    'the last that is looked at',
+  )
+  t.equal(ask(policySet, { tool: 'a', arguments: { xs: xs(limit + 1, 1) } }).reasonCode, 'INDETERMINATE', 'one more')
+  t.end()
+})
+
+t.test('invented tool and environment names are judged alike and never grow the index without bound', (t) => {
+  const policySet = compile(`
+policy p
+default allow
+rule DROP "" { on tool like "*.drop", env like "prod*"  deny }
+`)
+  for (let i = 0; i < 20_000; i++) {
+    const outcome = ask(policySet, { tool: `x${i}.drop`, environment: `prod${i % 7}` }).outcome
+    if (outcome !== 'DENY') t.fail(`x${i}.drop: ${outcome}`)
+  }
+  t.ok(policySet.index.cached <= 4_096, `${policySet.index.cached} programs kept`)
+  // The same pair of names, split elsewhere, is another pair.
+  t.equal(ask(policySet, { tool: 'y.drop', environment: 'prod' }).outcome, 'DENY')
+  t.equal(ask(policySet, { tool: 'y.drop ', environment: 'prod' }).outcome, 'ALLOW')
+  t.equal(ask(policySet, { tool: 'y.dropprod', environment: 'x' }).outcome, 'ALLOW')
+  t.end()
+})
+
+t.test('name patterns: one pass finds what a glob at a time finds', (t) => {
+  const draw = seededDraw(3)
+  const alphabet = ['a', 'b', '.', '*', 'ab', '\u{1f4a3}']
+  const word = (most: number) =>
+    Array.from({ length: 1 + draw.int(most) }, () => alphabet[draw.int(alphabet.length)]).join('')
+  const patterns = new NamePatterns()
+  const globs = new Map(Array.from({ length: 300 }, () => word(7)).map((glob) => [patterns.intern('glob', glob), glob]))
+  const matches = (glob: string, name: string): boolean => {
+    if (glob === '') return name === ''
+    if (glob[0] === '*') return matches(glob.slice(1), name) || (name !== '' && matches(glob, name.slice(1)))
+    return name !== '' && glob[0] === name[0] && matches(glob.slice(1), name.slice(1))
+  }
+  const hits = 0
+  for (let i = 0; i < 2_000; i++) {
+    const name = word(9).replaceAll('*', 'c')
+    const expected = [...globs].filter(([, glob]) => matches(glob, name)).map(([id]) => id)
+    const found = patterns.match(name)
+    if (found.join() !== expected.sort((a, b) => a - b).join()) t.same(found, expected, name)
+    hits += found.length
+  }
+  t.ok(hits > 1_000, `${hits} hits`)
+  t.end()
+})
+
+t.test('an answer cannot be changed by who gets it', (t) => {
+  const policySet = compile('policy p\nrule NO "" { on tool a  deny "no" }')
+  const decision = ask(policySet, { tool: 'a' })
+  t.throws(() => Object.assign(decision, { outcome: 'ALLOW' }), TypeError)
+  t.throws(() => (decision.matched as unknown[]).pop(), TypeError)
+  t.equal(ask(policySet, { tool: 'a' }).outcome, 'DENY')
+  t.end()
+})
