@@ -244,7 +244,7 @@ t.test('name patterns: one pass finds what a glob at a time finds', (t) => {
     if (glob[0] === '*') return matches(glob.slice(1), name) || (name !== '' && matches(glob, name.slice(1)))
     return name !== '' && glob[0] === name[0] && matches(glob.slice(1), name.slice(1))
   }
-  const hits = 0
+  let hits = 0
   for (let i = 0; i < 2_000; i++) {
     const name = word(9).replaceAll('*', 'c')
     const expected = [...globs].filter(([, glob]) => matches(glob, name)).map(([id]) => id)
