@@ -27,7 +27,9 @@ const FIELDS = [
   'tool',
   'environment',
   'arguments',
+  'arguments_struct',
   'context',
+  'context_struct',
   'expected_policy_revision',
   'explain',
   'dry_run',
@@ -38,7 +40,8 @@ const MAX_CHAIN = 16
 const MAX_LABELS = 32
 
 /**
- * Reads the JSON form of a `DecideRequest` (snake_case; `arguments` and `context` as objects; a subject as `{id, labels}`
+ * Reads the JSON form of a `DecideRequest` (snake_case; `arguments` and `context` as objects, under the proto's
+ * names `arguments_struct` and `context_struct`, too; a subject as `{id, labels}`
  * or its id alone), under the limits of the proto.
  *
  * @throws {RequestError}
@@ -59,8 +62,8 @@ export function readRequest(json: JsonObject, tenant: string): DecideRequest {
     delegationChain: chain(json['delegation_chain']),
     tool: name(json['tool'], 'tool'),
     environment: name(json['environment'], 'environment'),
-    arguments: payload(json['arguments'], 'arguments'),
-    context: payload(json['context'], 'context'),
+    arguments: payload(json, 'arguments'),
+    context: payload(json, 'context'),
   }
   return {
     call,
@@ -112,8 +115,12 @@ function object(json: JsonValue | undefined, field: string): JsonObject {
 }
 
 /** Under the limit of the server, so that the folder answers what the server would. */
-function payload(json: JsonValue | undefined, field: string): JsonObject {
-  const value = object(json, field)
+function payload(json: JsonObject, field: 'arguments' | 'context'): JsonObject {
+  const alias = `${field}_struct`
+  if (json[field] !== undefined && json[alias] !== undefined) {
+    throw new RequestError(`\`${field}\` and \`${alias}\` are both given; they are the same field`)
+  }
+  const value = object(json[field] ?? json[alias], field)
   if (Buffer.byteLength(canonicalJson(value)) > JSON_LIMITS.maxBytes) {
     throw new RequestError(`\`${field}\` is longer than ${JSON_LIMITS.maxBytes} bytes`)
   }

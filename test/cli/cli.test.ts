@@ -59,11 +59,18 @@ t.test('help and version end with 0', async (t) => {
 })
 
 t.test('check: a good folder, a bad one, JSON', async (t) => {
-  const dir = t.testdir({ good: { 'a.policy': GOOD }, bad: { 'a.policy': GOOD.replace('args.amount', 'args.amout') } })
+  const dir = t.testdir({
+    good: { 'a.policy': GOOD },
+    bad: { 'a.policy': GOOD.replace('args.amount', 'args.amout') },
+    odd: { 'a.policy': `${GOOD}\nrule ODD {\n  when args.nowhere == 1\n  deny\n}\n` },
+  })
   const good = await inProcess(['check', `${dir}/good`])
   t.equal(good.code, 0)
   t.match(good.out, /ready: 1 policy with 2 rules, 1 tool, 0 lists, 0 tests; 0 errors, \d+ warnings?\n$/)
   t.notMatch(good.out, /\x1b/, 'no colours without a terminal')
+  const odd = ['check', `${dir}/odd`]
+  t.match(await inProcess(odd), { code: 0, out: /warning POL\d{4}: .*ready: .*0 errors, [1-9]\d* warnings?\n$/s })
+  t.match(await inProcess([...odd, '--strict']), { code: 1, out: /not ready: .*0 errors, [1-9]/ })
   const bad = await inProcess(['check', `${dir}/bad`])
   t.equal(bad.code, 1)
   t.match(bad.out, /a\.policy:13:\d+: error POL\d{4}: .*amout/)
@@ -169,7 +176,9 @@ t.test('decide: NDJSON in order, a bad line an error in its place', async (t) =>
     call('12', 7, { expected_policy_revision: 'sha256:other' }),
     '\u0000',
     call('14', 9, { explain: true }),
-    call('15', 9, { context: { big: 'x'.repeat(300_000) } }),
+    call('15', 9, { arguments_struct: {} }),
+    call('16', 9, { arguments: undefined, arguments_struct: { order_id: 'x', amount: 500 } }),
+    call('17', 9, { context: { big: 'x'.repeat(300_000) } }),
   ].join('\n')
   const run = await inProcess(['decide', '-p', dir, '--now', '2026-01-05T12:00Z'], input)
   t.equal(run.code, 1, 'since lines were bad')
@@ -179,7 +188,24 @@ t.test('decide: NDJSON in order, a bad line an error in its place', async (t) =>
     .map((line) => JSON.parse(line) as { outcome?: string; request_id?: string; error?: { line: number } })
   t.same(
     answers.map((answer) => answer.error?.line ?? `${answer.request_id} ${answer.outcome}`),
-    ['1 ALLOW', 2, '4 REQUIRE_APPROVAL', 5, 6, 7, 8, 9, 10, 11, '12 DENY', 13, '14 ALLOW', 15],
+    [
+      '1 ALLOW',
+      2,
+      '4 REQUIRE_APPROVAL',
+      5,
+      6,
+      7,
+      8,
+      9,
+      10,
+      11,
+      '12 DENY',
+      13,
+      '14 ALLOW',
+      15,
+      '16 REQUIRE_APPROVAL',
+      17,
+    ],
   )
   t.match(answers[3], { request_id: '5', error: { message: /`colour` is no field of a request/ } })
   t.match(answers[4], { request_id: '6', error: { message: '`tool` is missing' } })

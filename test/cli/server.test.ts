@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import { startServer } from '../../bench/demo/server.js'
-import { inProcess, ROOT } from './process.js'
+import { inProcess, MAIN, ROOT } from './process.js'
 
 /** Asks until the answer satisfies; the audit stores a moment after the reply. Tap's timeout ends what never does. */
 async function until<T>(ask: () => Promise<T>, holds: (answer: T) => boolean): Promise<T> {
@@ -89,6 +91,18 @@ t.test('decide and audit against a running server', async (t) => {
   t.match(pretty[1]?.out, /ALLOW +1 +25%\nREQUIRE_APPROVAL +1 +25%\nDENY +2 +50%\ntotal +4 +100%\n$/)
   t.match(pretty[3]?.out, String.raw`support-\x1b[2J`)
   t.equal(pretty[5]?.out.trimEnd().split('\n').length, 4)
+  const tail = spawn(process.execPath, [MAIN, 'audit', 'tail', '-n', '1', '--json', '--server', server.address])
+  const ended = new Promise<number | null>((resolve) => tail.once('exit', resolve))
+  const seen: string[] = []
+  for await (const line of createInterface({ input: tail.stdout })) {
+    seen.push((JSON.parse(line) as { tool: string }).tool)
+    if (seen.length === 1)
+      await ask(['decide', '--agent', 'support-1', '--tool', 'get_customer', '--arg', 'customer_id=1'])
+    else tail.kill('SIGINT')
+  }
+  t.same(seen, ['get_order', 'get_customer'], 'the tail begins with the past and goes on with what comes')
+  t.equal(await ended, 0, 'and Ctrl-C is its ordinary end')
+
   const empty = await ask(['audit', 'totals', '--until', '2020-01-01T00:00Z'])
   t.match(empty, { code: 0, out: /total +0 +–\n$/ })
 })
