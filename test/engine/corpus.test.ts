@@ -34,7 +34,7 @@ for (const file of files) {
       const decision = decide(call, { nowMs }, policySet)
       const { reason, ...rest } = expect
       t.same(actual(decision), rest, name)
-      if (reason !== null) t.match(decision.reason, new RegExp(escape(reason)), `${name}: reason`)
+      if (reason !== null) t.match(decision.reason, new RegExp(literally(reason)), `${name}: reason`)
       t.equal(summary(naiveDecide(call, nowMs, bundle, call.tenant)), summary(decision), `${name}: naive evaluator`)
       t.equal(decision.policyRevision, bundle.revision, `${name}: revision`)
     }
@@ -42,6 +42,6 @@ for (const file of files) {
   })
 }
 
-function escape(text: string): string {
+function literally(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
