@@ -83,7 +83,7 @@ const tokens: moo.Rules = {
   bad_number: /\d[A-Za-z0-9_]*/,
   glob: GLOB,
   matches: { match: /(?<!\.)matches(?![A-Za-z0-9_-])/, type: () => 'keyword', next: 'pattern' },
-  tags_open: { match: /(?<!\.)tags(?=[ \t\r\n]*\[)/, type: () => 'word', next: 'tags' },
+  tags_open: { match: /(?<!\.)tags(?=(?:[ \t\r\n]|#[^\r\n]*)*\[)/, type: () => 'word', next: 'tags' },
   word: { match: WORD, type: moo.keywords({ keyword: [...RESERVED_WORDS] }) },
   punctuation: PUNCTUATION,
   unknown: /[^\n]/,

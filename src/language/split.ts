@@ -71,7 +71,7 @@ function takeSegment(text: string, tokens: readonly Token[], first: number): Seg
   for (let at = first; at < tokens.length; at++) {
     const token = tokens[at] as Token
     // The word after `rule` is its name, even where it is `test`.
-    const isName = at === first + 1 && kind !== null && !isFirstOnLine(text, tokens, at)
+    const isName = at === first + 1 && kind !== null
     if (at > first && !isName && beginsDeclaration(text, tokens, at, open.length, kind)) return end(at)
     if (token.type !== 'punctuation') continue
     if (token.text in CLOSERS) {
@@ -93,6 +93,14 @@ function declarationAt(tokens: readonly Token[], at: number): DeclarationWord | 
   return isDeclarationWord(word) && tokens[at]?.type === 'word' ? word : null
 }
 
+/** After these a line goes on, so that what begins the next one is a name, whatever it looks like. */
+const CONTINUED: ReadonlySet<string> = new Set(
+  (
+    ', = : . for from in to of as and then like agent principal tool env tenant tag fleet policy list rule use ' +
+    'template import tools test require approval default within else escalate after valid not by'
+  ).split(' '),
+)
+
 /** True where a declaration starts for sure: by its shape, or as a declaration word that begins a line outside brackets. */
 function beginsDeclaration(
   text: string,
@@ -108,8 +116,7 @@ function beginsDeclaration(
   const isInHeader = word === 'policy' && (current === 'policy' || current === 'fleet')
   if (word !== null && hasShape(word, tokens, at) && (startsLine || !isInHeader)) return true
   if (!startsLine || tokens[at]?.type !== 'word') return false
-  const before = tokens[at - 1]?.text
-  if (before === ',' || before === 'for') return false
+  if (CONTINUED.has(tokens[at - 1]?.text ?? '')) return false
   return word !== null || looksLikeBody(tokens, at)
 }
 
