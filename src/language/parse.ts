@@ -172,8 +172,12 @@ const failed = (...faults: readonly Fault[]): ParsedDeclaration => ({ node: null
 
 const spanOfToken = (token: Token): Span => ({ start: token.offset, end: token.offset + token.text.length })
 
-function tokenFault(token: Token): readonly Fault[] {
-  const fault = faultOf(token)
+function tokenFault(token: Token, at: number, tokens: readonly Token[]): readonly Fault[] {
+  // `&&` is one mistake.
+  const before = tokens[at - 1]
+  const repeats =
+    token.type === 'unknown' && before?.type === 'unknown' && before.offset + before.text.length === token.offset
+  const fault = repeats ? null : faultOf(token)
   return fault === null ? [] : [{ code: 'POL1003', ...fault, span: spanOfToken(token) }]
 }
 
@@ -188,11 +192,16 @@ function bracketFault({ kind, token }: BracketFault, offset: number): Fault {
         span,
       }
     case 'unclosed':
-      return { code: 'POL1013', message: `this \`${token.text}\` is never closed`, span }
+      return { code: 'POL1013', message: `this \`${token.text}\` is never closed`, hint: 'add what closes it', span }
     case 'unopened':
       return { code: 'POL1013', message: `this \`${token.text}\` closes nothing`, hint: 'remove it', span }
     case 'mismatched':
-      return { code: 'POL1013', message: `this \`${token.text}\` closes a bracket of another kind`, span }
+      return {
+        code: 'POL1013',
+        message: `this \`${token.text}\` comes while another kind of bracket is open`,
+        hint: 'close that one first',
+        span,
+      }
   }
 }
 

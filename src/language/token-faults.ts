@@ -7,13 +7,25 @@ export interface TokenFault {
   readonly hint?: string
 }
 
+/** What people write when they come from other languages. */
+const HABITS: Readonly<Record<string, string>> = {
+  '&': 'write `and`',
+  '|': 'write `or`',
+  '!': 'write `not`, or `!=` for unequal',
+  ';': 'clauses need nothing between them',
+  "'": 'texts stand in double quotes',
+  '%': 'the arithmetic operators are `+ - * /`',
+}
+
 /** Null for a token that is fine by itself. */
 export function faultOf(token: Token): TokenFault | null {
   switch (token.type) {
     case 'unknown':
       return {
         message: `\`${brief(token.text)}\` has no meaning here`,
-        hint: 'names are made of letters, digits, `_` and inner `-`; put any other text into double quotes',
+        hint:
+          HABITS[token.text] ??
+          'names are made of letters, digits, `_` and inner `-`; put any other text into double quotes',
       }
     case 'bad_string':
       return badString(token.text)

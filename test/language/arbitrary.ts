@@ -140,18 +140,16 @@ export const expr: fc.Arbitrary<Expr> = fc.letrec<{ expr: Expr }>((tie) => {
       fc
         .tuple(inner, fc.constantFrom('a', 'a\\/b', '[^"#]+', ' '), fc.constantFrom('', 'i', 's', 'is'))
         .map(([subject, pattern, flags]): Expr => ({ kind: 'matches', subject, pattern, flags, span: SPAN })),
-      fc
-        .tuple(fc.constantFrom('any', 'all' as const), identifier(word), inner, inner)
-        .map(
-          ([quantifier, variable, over, body]): Expr => ({
-            kind: 'quantifier',
-            quantifier,
-            variable,
-            over,
-            body,
-            span: SPAN,
-          }),
-        ),
+      fc.tuple(fc.constantFrom('any', 'all' as const), identifier(word), inner, inner).map(
+        ([quantifier, variable, over, body]): Expr => ({
+          kind: 'quantifier',
+          quantifier,
+          variable,
+          over,
+          body,
+          span: SPAN,
+        }),
+      ),
       fc.tuple(inner, fc.nat(1439), fc.nat(1440), fc.constantFrom('UTC', 'Europe/Berlin', 'a "b"'), days).map(
         ([subject, fromMinute, untilMinute, zone, on]): Expr => ({
           kind: 'time-window',

@@ -42,7 +42,9 @@ function withComments(text: string, places: readonly number[]): string {
   let result = ''
   let from = 0
   for (const end of [...new Set(at)].sort((a, b) => a - b)) {
-    const own = at.flatMap((place, index) => (place === end ? [`${index % 2 === 0 ? ' ' : '\n'}# note-${index}.\n`] : []))
+    const own = at.flatMap((place, index) =>
+      place === end ? [`${index % 2 === 0 ? ' ' : '\n'}# note-${index}.\n`] : [],
+    )
     result += text.slice(from, end) + own.join('')
     from = end
   }

@@ -1,0 +1,207 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { checkBundle, ParseCache } from '../../src/language/check.js'
+import type { CheckedBundle } from '../../src/language/checked.js'
+import { CODES } from '../../src/language/codes.js'
+import { renderDiagnostic } from '../../src/language/render-diagnostic.js'
+
+/**
+ * Bundles and what the checker says about them. `UPDATE_GOLDEN=1` writes the answers anew; read the difference as code.
+ * A case is `=== name`, then files as `--- path`, then `--- expect` and the rendered diagnostics.
+ */
+const GOLDEN = 'test/fixtures/language/diagnostics.txt'
+
+interface Case {
+  readonly name: string
+  readonly files: ReadonlyMap<string, string>
+  readonly expected: string
+}
+
+function readCases(): readonly Case[] {
+  const [, ...blocks] = readFileSync(GOLDEN, 'utf8').split(/^=== /m)
+  return blocks.map((block) => {
+    const [head = '', ...parts] = block.split(/^--- /m)
+    const sections = parts.map((part) => {
+      const end = part.indexOf('\n')
+      return [part.slice(0, end), part.slice(end + 1)] as const
+    })
+    const expected = sections.find(([path]) => path === 'expect')?.[1] ?? ''
+    return {
+      name: head.trim(),
+      files: new Map(sections.filter(([path]) => path !== 'expect')),
+      expected: expected.trimEnd(),
+    }
+  })
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+function check(files: ReadonlyMap<string, string>, cache?: ParseCache): CheckedBundle {
+  const entries = [...files].map(([path, text]) => [path, encode(text)] as const)
+  return checkBundle(
+    {
+      policies: new Map(entries.filter(([path]) => path.endsWith('.policy'))),
+      attachments: new Map(entries.filter(([path]) => !path.endsWith('.policy'))),
+    },
+    cache,
+  )
+}
+
+const seen = new Set<string>()
+
+t.test('what the checker says', (t) => {
+  const cases = readCases()
+  const cache = new ParseCache()
+  const answers = cases.map((one) => {
+    const { diagnostics } = check(one.files, cache)
+    for (const { code } of diagnostics) seen.add(code)
+    const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n')
+    if (process.env['UPDATE_GOLDEN'] === undefined) t.equal(rendered, one.expected, one.name)
+    return rendered
+  })
+  if (process.env['UPDATE_GOLDEN'] !== undefined) {
+    const text = cases.map(({ name, files }, at) => {
+      const parts = [...files].map(([path, content]) => `--- ${path}\n${content}`).join('')
+      return `=== ${name}\n${parts}--- expect\n${answers[at]}\n\n`
+    })
+    writeFileSync(GOLDEN, text.join(''))
+  }
+  t.ok(cases.length > 40)
+  t.end()
+})
+
+/** Given by inputs that a text file cannot hold, or by a fault of the grammar; parse.test.ts has those. */
+const ELSEWHERE = new Set(['POL1001', 'POL1002', 'POL1007', 'POL1008', 'POL1099', 'POL3000'])
+
+t.test('every code has a case, and a row in the table of errors', (t) => {
+  const codes = Object.keys(CODES)
+  t.strictSame(
+    codes.filter((code) => !seen.has(code) && !ELSEWHERE.has(code)),
+    [],
+    'codes without a case',
+  )
+  const rows = [...readFileSync('docs/errors.md', 'utf8').matchAll(/^\| `(POL\d{4})` \| (\w+) \|/gm)]
+  t.strictSame(rows.map(([, code]) => code).sort(), codes.toSorted(), 'rows of docs/errors.md')
+  for (const [, code, severity] of rows)
+    t.equal(severity, CODES[code as keyof typeof CODES]?.severity, `${code} is an ${severity}`)
+  t.end()
+})
+
+t.test('a bundle with very many findings shows the worst of them, and how many there are', (t) => {
+  const rules = Array.from(
+    { length: 300 },
+    (_, at) => `rule R${at} { when args.a == nothing${at} deny unknown means no match }\n`,
+  )
+  const { diagnostics } = check(new Map([['a.policy', `policy p\n${rules.join('')}`]]))
+  t.equal(diagnostics.length, 201)
+  t.strictSame([...new Set(diagnostics.slice(0, 200).map(({ severity }) => severity))], ['error'])
+  t.match(diagnostics.at(-1), { code: 'POL3000', message: '400 more findings are not shown' })
+  t.end()
+})
+
+t.test('a rendered diagnostic cannot act on the terminal', (t) => {
+  const { diagnostics } = check(
+    new Map([['a\u001b[2J.policy', 'policy p\nrule A { when args.\u202ex == \u001b[31m deny }']]),
+  )
+  const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n')
+  t.notMatch(rendered, /[\u0000-\u0009\u000b-\u001f\u202e]/)
+  t.match(rendered, /\\u001b/)
+  const colored = renderDiagnostic(diagnostics[0] as (typeof diagnostics)[0], { color: true })
+  t.match(colored, /\u001b\[31m +\^+\u001b\[0m/)
+  t.end()
+})
+
+t.test('what a bundle means', (t) => {
+  const bundle = check(
+    new Map([
+      [
+        'fleet.policy',
+        'fleet policy base\nlist hosts = [a, b]\ntool send { x: string, i: string, n: { m: number }, h: list<number> } tags [egress]\nrule F { on tenant acme deny }',
+      ],
+      [
+        'main.policy',
+        'policy main\nlist mine = [c, list hosts]\nrule A { when args.x in [d, list mine] unless ip(args.i) in nets deny }\nlist nets from "lists/nets.txt"',
+      ],
+      ['lists/nets.txt', '# private\n10.0.0.0/8\n\nfe80::/10 # link-local\n'],
+      ['lists/unused.txt', 'x'],
+      [
+        'tenants/acme/acme.policy',
+        'policy acme\ntemplate t(tl, what, role) "said" { on tool tl when what > 1 and any hosts2 in args.h: hosts2 == what require approval from role }\nuse t(send, args.n.m, "big boss") as B\nimport tools from "tools.json" tags [x]',
+      ],
+      [
+        'tenants/acme/tools.json',
+        JSON.stringify({
+          tools: [
+            {
+              name: 'b.c',
+              inputSchema: {
+                type: 'object',
+                properties: { x: {}, i: {}, n: { anyOf: [{ type: 'integer' }, { type: 'null' }] } },
+                required: ['n', 'x', 'i'],
+              },
+            },
+          ],
+        }),
+      ],
+    ]),
+  )
+  t.strictSame(
+    bundle.diagnostics.map(({ code }) => code),
+    [],
+    'nothing to complain about',
+  )
+  t.strictSame([...bundle.tenants.keys()], ['acme', 'default'])
+  t.strictSame(
+    bundle.fleet.policies.map(({ name }) => name),
+    ['base'],
+  )
+  const main = bundle.tenants.get('default')
+  t.strictSame(main?.lists.get('mine'), ['c', 'a', 'b'], 'lists are spliced, the fleet is seen')
+  t.strictSame(main?.lists.get('nets'), ['10.0.0.0/8', 'fe80::/10'])
+  const [rule] = main?.policies[0]?.rules ?? []
+  t.match(rule?.conditions, [
+    { kind: 'relation', op: 'in', right: { items: ['d', 'c', 'a', 'b'].map((value) => ({ kind: 'literal', value })) } },
+    {
+      kind: 'not',
+      operand: {
+        right: {
+          items: [
+            { kind: 'cidr', text: '10.0.0.0/8' },
+            { kind: 'cidr', text: 'fe80::/10' },
+          ],
+        },
+      },
+    },
+  ])
+  t.equal(
+    rule?.excerpt((rule.conditions[0] as { span: { start: number; end: number } }).span),
+    'args.x in [d, list mine]',
+  )
+  const acme = bundle.tenants.get('acme')
+  t.match(acme?.tools.get('b.c'), { tags: ['x'] })
+  t.strictSame(acme?.tools.get('b.c')?.parameters.get('n'), { type: { kind: 'number' }, optional: false })
+  const [made] = acme?.policies[0]?.rules ?? []
+  t.match(made, {
+    id: 'B',
+    description: 'said',
+    scope: [{ patterns: [{ text: 'send' }] }],
+    effect: { approval: { stages: [{ from: [{ role: { name: 'big boss' } }] }] } },
+  })
+  t.match(made?.location, { file: 'tenants/acme/acme.policy', line: 3 })
+  t.end()
+})
+
+t.test('the revision follows what was read, and nothing else', (t) => {
+  const files = new Map([
+    ['a.policy', 'policy p\nlist l from "l.txt"'],
+    ['l.txt', 'x'],
+    ['other.txt', 'y'],
+  ])
+  const { revision } = check(files)
+  t.match(revision, /^sha256:[0-9a-f]{64}$/)
+  t.equal(check(new Map([...files].reverse())).revision, revision, 'the order of the files')
+  t.equal(check(new Map([...files, ['other.txt', 'z']])).revision, revision, 'a file that nothing names')
+  t.not(check(new Map([...files, ['l.txt', 'z']])).revision, revision, 'a list file')
+  t.not(check(new Map([...files, ['b.policy', '']])).revision, revision, 'a new policy file')
+  t.end()
+})
