@@ -77,7 +77,7 @@ class Blockers {
     this.#tools = tools
     for (const site of sites) {
       if (!isAlways(site) || site.rule.effect.kind === 'allow') continue
-      const literals = literalTools(scopeOf(site))
+      const literals = literalTools(scopeOf(site), tools)
       if (literals === null) {
         if (this.#general.length < MAX_GENERAL) this.#general.push(site)
       } else {
@@ -90,7 +90,7 @@ class Blockers {
     const rank = RANK[site.rule.effect.kind]
     // Two approvals add up, and the obligations of an allowance may still be wanted.
     const obliges = site.rule.effect.kind === 'allow' && site.rule.effect.obligations.length > 0
-    const [tool] = literalTools(scopeOf(site)) ?? []
+    const [tool] = literalTools(scopeOf(site), this.#tools) ?? []
     const candidates = [...(tool === undefined ? [] : (this.#byTool.get(tool) ?? [])), ...this.#general]
     return (
       candidates.find((blocker) => {
@@ -104,12 +104,14 @@ class Blockers {
 
 const scopeOf = ({ policy, rule }: RuleSite): readonly ScopeTerm[] => [...policy.speaksFor, ...rule.scope]
 
-/** The tools that a scope names one by one, or null. */
-function literalTools(terms: readonly ScopeTerm[]): readonly string[] | null {
-  const term = terms.find(
-    (t) => t.kind === 'scope' && t.on === 'tool' && t.patterns.every(({ kind }) => kind === 'literal'),
-  )
-  return term === undefined ? null : term.patterns.map(({ text }) => text)
+/** The tools that a scope names one by one or by a tag, or null. */
+function literalTools(terms: readonly ScopeTerm[], tools: Tools): readonly string[] | null {
+  for (const term of terms) {
+    if (term.kind !== 'scope' || term.on !== 'tool') continue
+    const named = term.patterns.flatMap((pattern) => alternatives(pattern, tools))
+    if (named.every(({ kind }) => kind === 'literal')) return named.map(({ text }) => text)
+  }
+  return null
 }
 
 /** Every term of the wide scope is implied by one of the narrow scope. */
