@@ -21,6 +21,7 @@ const MAX_DEPTH = 24
 const BLANK = /[ \t]/
 const META = /[ \t\n|&;()<>]/
 const REDIRECTION = /([0-9]*)(&>>|&>|<<<|<<-|<<|<>|<&|>>|>&|>\||<(?!\()|>(?!\())/y
+const SUBSCRIPT = /[A-Za-z_][A-Za-z0-9_]*\[/y
 const KEYWORD = /(?:[a-z]+|[{}!]|\[\[)(?=[ \t\n|&;()<>]|$)/y
 /** Words that only mean something where the reader asks for them, and constructs that it does not read. */
 const MISPLACED = new Set(['then', 'elif', 'else', 'fi', 'do', 'done', 'esac', '}', 'in'])
@@ -213,6 +214,9 @@ export class ShellReader {
       this.#skipBlanks()
       if (this.#redirection()) continue
       if (this.#isAtEnd() || (META.test(this.#peek()) && !this.#isProcessSubstitution())) break
+      // At the start of a command bash reads `name[` as an array element, up to a `]` that may stand behind spaces.
+      SUBSCRIPT.lastIndex = this.#at
+      if (words.every((word) => word.assigns !== undefined) && SUBSCRIPT.test(this.#text)) throw new Unreadable()
       words.push(this.#word())
     }
     if (this.#at === start) throw new Unreadable()
@@ -251,6 +255,8 @@ export class ShellReader {
     this.#skipBlanks()
     if (this.#isAtEnd() || (META.test(this.#peek()) && !this.#isProcessSubstitution())) throw new Unreadable()
     const target = this.#word()
+    // `<2>f`: digits before a redirection are its descriptor, not a file.
+    if (/^[0-9]+$/.test(target.text) && /[<>]/.test(this.#peek())) throw new Unreadable()
     if (operator === '<<' || operator === '<<-') this.#heredoc(target, operator === '<<-')
     else this.#facts.redirection(operator, target)
     return true
