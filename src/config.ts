@@ -113,9 +113,6 @@ export const SETTINGS = {
   ),
 } as const satisfies Record<string, Setting>
 
-/** Read by clients and not by the server; known here so that one environment can serve both. */
-const CLIENT_VARIABLES = ['PORTCULLIS_SERVER']
-
 /**
  * Flags win over the environment, which wins over the defaults. An empty variable counts as unset.
  *
@@ -201,7 +198,7 @@ function readFlags(argv: readonly string[], problems: Problems): Readonly<Record
 }
 
 function refuseUnknownVariables(env: Readonly<Record<string, string | undefined>>, problems: Problems): void {
-  const known = [...Object.values(SETTINGS).map((s) => s.variable), ...CLIENT_VARIABLES]
+  const known: readonly string[] = Object.values(SETTINGS).map((s) => s.variable)
   for (const variable of Object.keys(env)) {
     if (!variable.startsWith('PORTCULLIS_') || known.includes(variable)) continue
     problems.add(`unknown variable ${shown(variable)} in the environment${didYouMean(variable, known, '')}`)

@@ -74,7 +74,7 @@ function banner(app: App, config: Config): string {
     ['listens on', `${app.address} (gRPC, this machine only, callers are not authenticated)`],
     ['policies', `${resolve(config.policies)}, reloaded when they change`],
     ['revision', revision],
-    ['holds', `${counts.rules} rules in ${counts.policies} policies, ${counts.tools} tools, ${counts.tenants} tenants`],
+    ['holds', `rules ${counts.rules}, policies ${counts.policies}, tools ${counts.tools}, tenants ${counts.tenants}`],
     ['data', resolve(config.data)],
     ['audit', store[config.audit.store]],
   ]
