@@ -205,3 +205,19 @@ t.test('the revision follows what was read, and nothing else', (t) => {
   t.not(check(new Map([...files, ['b.policy', '']])).revision, revision, 'a new policy file')
   t.end()
 })
+
+t.test('every policy in the documentation checks', (t) => {
+  const blocks = [...readFileSync('docs/language.md', 'utf8').matchAll(/^```policy\n([^]*?)^```$/gm)].map(
+    ([, text]) => text as string,
+  )
+  t.ok(blocks.length >= 3)
+  for (const text of blocks) {
+    const { diagnostics } = check(new Map([['docs.policy', text]]))
+    t.strictSame(
+      diagnostics.filter(({ severity }) => severity !== 'info').map((found) => renderDiagnostic(found)),
+      [],
+      text.slice(0, 40),
+    )
+  }
+  t.end()
+})
