@@ -1,113 +1,93 @@
 import { Command, Option } from 'commander'
 import type { AuditEvent, AuditPeriod, PortcullisClient } from '../../sdk/typescript/client.js'
 import { instant, wholeNumber } from './call-options.js'
-import { CommandFailed, type ExitCode, type Io } from './command.js'
+import { CommandFailed, type ExitCode, type Io, UsageError } from './command.js'
 import { overviewBox, percent } from './overview.js'
 import { serverClient } from './server-client.js'
 import { snakeCase } from './snake-case.js'
-import { type Column, clean, table } from './terminal.js'
+import { type Column, clean, type Terminal, table } from './terminal.js'
+
+/** The most rows or events that the server gives at a time. */
+const MAX_ROWS = 100
 
 interface Flags {
   readonly server: string
   readonly json?: boolean
   readonly from?: number
   readonly until?: number
-  readonly limit: number
+  readonly limit?: number
 }
 interface TailFlags extends Flags {
+  readonly limit: number
   readonly follow: boolean
 }
-type Question<F extends Flags> = (client: PortcullisClient, flags: F) => Promise<ExitCode>
+/** What a question comes to: JSON in the proto's spelling, and text for people. */
+interface Answer {
+  readonly json: unknown
+  readonly text: string
+}
+/** A question about a period. */
+interface Question {
+  readonly name: string
+  readonly about: string
+  /** Rows of its rankings where `--limit` is left out; null for a question without. */
+  readonly rows: number | null
+  readonly ask: (client: PortcullisClient, period: AuditPeriod, to: Terminal) => Promise<Answer>
+}
+
+const QUESTIONS: readonly Question[] = [
+  { name: 'overview', about: 'totals, top violations and riskiest agents', rows: 5, ask: overview },
+  { name: 'totals', about: 'decisions by outcome', rows: null, ask: totals },
+  { name: 'violations', about: 'rules that stopped most calls', rows: 10, ask: violations },
+  { name: 'agents', about: 'agents that ran into most rules', rows: 10, ask: agents },
+]
 
 export function auditCommand(io: Io, end: (code: ExitCode) => void): Command {
   const audit = new Command('audit').description('ask a running server what was decided')
-  const add = <F extends Flags>(name: string, about: string, question: Question<F>, period = true): Command => {
-    const command = withServer(audit.command(name)).description(about)
-    if (period) {
-      command
-        .addOption(
-          new Option('--from <instant>', 'begin of the period; seven days before its end where left out').argParser(
-            instant,
-          ),
-        )
-        .addOption(
-          new Option('--until <instant>', 'end of the period, exclusive; now where left out').argParser(instant),
-        )
+  for (const question of QUESTIONS) {
+    const command = withPeriod(withServer(audit.command(question.name))).description(question.about)
+    if (question.rows !== null) {
+      const rows = new Option('--limit <rows>', 'rows of each ranking')
+      command.addOption(rows.argParser(wholeNumber(1, MAX_ROWS)).default(question.rows))
     }
-    return command.action(async (flags: F) => end(await ask(flags.server, (client) => question(client, flags))))
-  }
-  const limited = (command: Command, about: string, fallback = 10): Command =>
-    command.addOption(new Option('--limit <rows>', about).argParser(wholeNumber(1, 1_000)).default(fallback))
-
-  limited(
-    add('overview', 'totals, top violations and riskiest agents', async (client, flags) => {
-      const overview = await client.auditOverview(period(flags))
-      const dates = `${day(overview.from)} – ${day(overview.until)}`
-      return print(io, flags, snakeCase(overview), () => overviewBox(overview, dates, io.out))
-    }),
-    'rows of each ranking, at most 100',
-    5,
-  )
-  add('totals', 'decisions by outcome', async (client, flags) => {
-    const totals = await client.auditTotals(period(flags))
-    const rows: [string, number][] = [
-      ['ALLOW', totals.allowed],
-      ['REQUIRE_APPROVAL', totals.requireApproval],
-      ['DENY', totals.denied],
-      ['total', totals.total],
-    ]
-    return print(io, flags, snakeCase(totals), () =>
-      tabulate(
-        io,
-        [{ title: 'outcome' }, { title: 'decisions', align: 'right' }, { title: 'share', align: 'right' }],
-        rows,
-        ([name, count]) => [name, number(count), totals.total === 0 ? '–' : percent(count / totals.total)],
+    command.action(async (flags: Flags) =>
+      end(
+        await ask(flags.server, async (client) =>
+          print(io, flags, await question.ask(client, periodOf(flags), io.out)),
+        ),
       ),
     )
-  })
-  limited(
-    add('violations', 'rules that stopped most calls', async (client, flags) => {
-      const violations = await client.auditTopViolations(period(flags))
-      return print(io, flags, snakeCase(violations), () =>
-        tabulate(io, VIOLATION_COLUMNS, violations, (v) => [
-          number(v.count),
-          number(v.agents),
-          clean(v.ruleId),
-          clean(v.policy),
-          clean(v.description),
-        ]),
-      )
-    }),
-    'rows, at most 100',
-  )
-  limited(
-    add('agents', 'agents that ran into most rules', async (client, flags) => {
-      const agents = await client.auditRiskyAgents(period(flags))
-      return print(io, flags, snakeCase(agents), () =>
-        tabulate(io, AGENT_COLUMNS, agents, (a) => [
-          clean(a.agent),
-          number(a.violations),
-          number(a.decisions),
-          percent(a.violationRate),
-        ]),
-      )
-    }),
-    'rows, at most 100',
-  )
+  }
   withServer(audit.command('get'))
     .description('one decision by its id')
     .argument('<decision-id>')
     .action(async (id: string, flags: Flags) => end(await ask(flags.server, (client) => get(io, client, id, flags))))
-  add<TailFlags>('tail', 'the latest decisions, then every new one', (client, flags) => tail(io, client, flags), false)
+  withServer(audit.command('tail'))
+    .description('the latest decisions, then every new one')
     .addOption(
       new Option('-n, --limit <events>', 'past events to begin with').argParser(wholeNumber(0, 1_000)).default(10),
     )
-    .option('--no-follow', 'end after the past events')
+    .option('--no-follow', `end after the past events, at most ${MAX_ROWS}`)
+    .action(async (flags: TailFlags) => end(await ask(flags.server, (client) => tail(io, client, flags))))
   return audit
 }
 
 function withServer(command: Command): Command {
   return command.option('--server <host:port>', 'server to ask', '127.0.0.1:50051').option('--json', 'print JSON')
+}
+
+function withPeriod(command: Command): Command {
+  const from = new Option('--from <instant>', 'begin of the period; seven days before its end where left out')
+  const until = new Option('--until <instant>', 'end of the period, exclusive; now where left out')
+  return command.addOption(from.argParser(instant)).addOption(until.argParser(instant))
+}
+
+function periodOf({ from, until, limit }: Flags): AuditPeriod {
+  return {
+    from: from === undefined ? undefined : new Date(from),
+    until: until === undefined ? undefined : new Date(until),
+    limit,
+  }
 }
 
 async function ask(server: string, question: (client: PortcullisClient) => Promise<ExitCode>): Promise<ExitCode> {
@@ -119,47 +99,88 @@ async function ask(server: string, question: (client: PortcullisClient) => Promi
   }
 }
 
-/** `json` in the proto's spelling already. */
-async function print(io: Io, flags: Flags, json: unknown, pretty: () => string): Promise<ExitCode> {
-  const text = flags.json === true ? JSON.stringify(json) : pretty().trimEnd()
-  await io.out.write(`${text}\n`)
+async function print(io: Io, flags: Flags, answer: Answer): Promise<ExitCode> {
+  await io.out.write(`${flags.json === true ? JSON.stringify(answer.json) : answer.text.trimEnd()}\n`)
   return 0
 }
 
-function tabulate<T>(
-  io: Io,
-  columns: readonly Column[],
-  rows: readonly T[],
-  cells: (row: T) => readonly string[],
-): string {
-  return rows.length === 0 ? 'none' : table(columns, rows.map(cells), io.out)
+async function overview(client: PortcullisClient, period: AuditPeriod, to: Terminal): Promise<Answer> {
+  const answer = await client.auditOverview(period)
+  const dates = `${day(answer.from)} – ${day(answer.until)}`
+  return { json: snakeCase(answer), text: overviewBox(answer, dates, to) }
 }
 
-const VIOLATION_COLUMNS: readonly Column[] = [
-  { title: 'count', align: 'right' },
-  { title: 'agents', align: 'right' },
-  { title: 'rule' },
-  { title: 'policy' },
-  { title: 'description', flexible: true },
-]
-const AGENT_COLUMNS: readonly Column[] = [
-  { title: 'agent', flexible: true },
-  { title: 'violations', align: 'right' },
-  { title: 'decisions', align: 'right' },
-  { title: 'rate', align: 'right' },
-]
+async function totals(client: PortcullisClient, period: AuditPeriod, to: Terminal): Promise<Answer> {
+  const answer = await client.auditTotals(period)
+  const rows = [
+    ['ALLOW', answer.allowed],
+    ['REQUIRE_APPROVAL', answer.requireApproval],
+    ['DENY', answer.denied],
+    ['total', answer.total],
+  ] as const
+  const share = (count: number): string => (answer.total === 0 ? '–' : percent(count / answer.total))
+  const columns: readonly Column[] = [{ title: 'outcome' }, right('decisions'), right('share')]
+  const text = table(
+    columns,
+    rows.map(([name, count]) => [name, number(count), share(count)]),
+    to,
+  )
+  return { json: snakeCase(answer), text }
+}
+
+async function violations(client: PortcullisClient, period: AuditPeriod, to: Terminal): Promise<Answer> {
+  const answer = await client.auditTopViolations(period)
+  const columns: readonly Column[] = [
+    right('count'),
+    right('agents'),
+    { title: 'rule' },
+    { title: 'policy' },
+    { title: 'description', flexible: true },
+  ]
+  const rows = answer.map((violation) => [
+    number(violation.count),
+    number(violation.agents),
+    clean(violation.ruleId),
+    clean(violation.policy),
+    clean(violation.description),
+  ])
+  return { json: snakeCase(answer), text: rows.length === 0 ? 'none' : table(columns, rows, to) }
+}
+
+async function agents(client: PortcullisClient, period: AuditPeriod, to: Terminal): Promise<Answer> {
+  const answer = await client.auditRiskyAgents(period)
+  const columns: readonly Column[] = [
+    { title: 'agent', flexible: true },
+    right('violations'),
+    right('decisions'),
+    right('rate'),
+  ]
+  const rows = answer.map((agent) => [
+    clean(agent.agent),
+    number(agent.violations),
+    number(agent.decisions),
+    percent(agent.violationRate),
+  ])
+  return { json: snakeCase(answer), text: rows.length === 0 ? 'none' : table(columns, rows, to) }
+}
+
+function right(title: string): Column {
+  return { title, align: 'right' }
+}
 
 async function get(io: Io, client: PortcullisClient, id: string, flags: Flags): Promise<ExitCode> {
   const event = await client.auditGet(id)
   if (event === null) throw new CommandFailed(`no decision \`${id}\` is stored, or not yet`)
-  return print(io, flags, eventJson(event), () => details(event))
+  return print(io, flags, { json: eventJson(event), text: details(event) })
 }
 
 async function tail(io: Io, client: PortcullisClient, flags: TailFlags): Promise<ExitCode> {
   const line = (event: AuditEvent): string =>
     flags.json === true ? JSON.stringify(eventJson(event)) : eventLine(io, event)
   if (!flags.follow) {
-    const events = flags.limit === 0 ? [] : await client.auditQuery({ limit: Math.min(flags.limit, 1_000) })
+    if (flags.limit > MAX_ROWS)
+      throw new UsageError(`--no-follow shows at most ${MAX_ROWS} events; follow, or ask for fewer`)
+    const events = flags.limit === 0 ? [] : await client.auditQuery({ limit: flags.limit })
     for (const event of [...events].reverse()) await io.out.write(`${line(event)}\n`)
     return 0
   }
@@ -191,14 +212,6 @@ function eventJson(event: AuditEvent): object {
     return { ...rest, arguments: JSON.parse(String(text)) as unknown }
   } catch {
     return { ...rest, arguments_json: text }
-  }
-}
-
-function period({ from, until, limit }: Flags): AuditPeriod {
-  return {
-    from: from === undefined ? undefined : new Date(from),
-    until: until === undefined ? undefined : new Date(until),
-    limit: limit === undefined ? undefined : Math.min(limit, 100),
   }
 }
 
