@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import {
@@ -17,7 +16,7 @@ export const packageDefinition: PackageDefinition = loadSync(
     'portcullis/v1/audit.proto',
     'google/rpc/status.proto',
     'google/rpc/error_details.proto',
-  ].filter((file) => existsSync(`${PROTO_FOLDER}/${file}`)),
+  ],
   { includeDirs: [PROTO_FOLDER], keepCase: false, longs: Number, enums: String, defaults: true, oneofs: true },
 )
 
