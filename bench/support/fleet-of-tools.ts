@@ -24,7 +24,7 @@ const APPROVAL: ApprovalClause = {
 /**
  * Synthetic policies of a company with many tools: ten rules a tool on average. Tools are named exactly in 65 % of the
  * rules, in sets of four in 10 %, by `area.thing.*` in 19 %, by broader globs or not at all in the rest; half of the rules
- * name an environment, 30 % a team; each has up to three conditions.
+ * name an environment, 30 % a team; each has up to three conditions, out of about 360 different ones.
  */
 export class FleetOfTools {
   readonly #tools: readonly string[]
@@ -129,17 +129,23 @@ export class FleetOfTools {
         return relation(
           'in',
           args('kind'),
-          [1, 2, 3].map(() => `kind${this.draw.int(20)}`),
+          this.#few((i) => `kind${i % 20}`),
         )
       case 4:
         return relation(
           'contains-any',
           args('text'),
-          [1, 2, 3].map(() => this.#pick(WORDS)),
+          this.#few((i) => WORDS[i % WORDS.length]!),
         )
       default:
         return compare('==', args('urgent'), this.draw.int(2) === 0)
     }
+  }
+
+  /** One of a hundred lists of three, as companies have lists that many rules share. */
+  #few(item: (i: number) => string): readonly string[] {
+    const start = this.draw.int(100)
+    return [start, start * 3 + 1, start * 7 + 2].map(item)
   }
 
   #effect(): RuleEffect {

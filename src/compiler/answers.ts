@@ -6,7 +6,8 @@ interface Kept {
   readonly decision: Decision
 }
 
-const SLOTS = 4_096
+/** A power of two. */
+const SLOTS = 8_192
 
 /**
  * Answers made before, by the exact list of what matched. Not a cache of decisions: every call is judged anew, and only the

@@ -32,21 +32,26 @@ function answer(policySet: PolicySet, matches: Int32Array, isUndeclaredTool: boo
   const findings = new Findings(policySet, matches)
   const combined = combine(findings.of('fleet'), findings.of('tenant'))
   const { code, decider, others } = decideReason(combined, findings)
+  const { outcome } = combined
   const decision: Decision = Object.freeze({
-    outcome: combined.outcome,
+    outcome,
     reasonCode: code,
     reason: explainReason(decider, others, isUndeclaredTool),
-    matched: Object.freeze(findings.enforced.map(({ matched }) => matched)),
-    monitored: Object.freeze(findings.monitored),
-    obligations: Object.freeze(
-      combined.outcome === 'DENY' ? [] : findings.enforced.flatMap(({ entry }) => entry.obligations),
-    ),
-    approvals: Object.freeze(combined.outcome === 'REQUIRE_APPROVAL' ? requirements(combined, findings) : []),
-    nearMisses: Object.freeze([]),
+    matched: frozen(findings.enforced.map(({ matched }) => matched)),
+    monitored: frozen(findings.monitored),
+    obligations: outcome === 'DENY' ? NOTHING : frozen(findings.enforced.flatMap(({ entry }) => entry.obligations)),
+    approvals: outcome === 'REQUIRE_APPROVAL' ? frozen(requirements(combined, findings)) : NOTHING,
+    nearMisses: NOTHING,
     policyRevision: policySet.revision,
   })
   policySet.answers.set(matches, isUndeclaredTool, decision)
   return decision
+}
+
+const NOTHING: readonly never[] = Object.freeze([])
+
+function frozen<T>(items: readonly T[]): readonly T[] {
+  return items.length === 0 ? NOTHING : Object.freeze(items)
 }
 
 interface EnforcedRule {

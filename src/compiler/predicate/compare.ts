@@ -1,5 +1,4 @@
 import type { CompareOp } from '../../language/ast.js'
-import { assertNever } from '../../model/assert-never.js'
 import { FALSE, not, TRUE, type Truth, toTruth, UNKNOWN } from './truth.js'
 import { AddressRange, Duration, Instant, isList, isMap, type Value, type ValueMap } from './value.js'
 
@@ -93,59 +92,24 @@ function codePointRank(unit: number): number {
   return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }
 
-/** Numbers, the common case, are told apart without a detour; NaN is neither and so unknown. */
-export function compare(op: CompareOp): (left: Value, right: Value) => Truth {
-  switch (op) {
-    case '==':
-      return (left, right) => equal(left, right)
-    case '!=':
-      return (left, right) => not(equal(left, right))
-    case '<':
-      return (left, right) =>
-        typeof left === 'number' && typeof right === 'number'
-          ? left < right
-            ? TRUE
-            : left >= right
-              ? FALSE
-              : UNKNOWN
-          : signTruth(order(left, right), isNegative)
-    case '<=':
-      return (left, right) =>
-        typeof left === 'number' && typeof right === 'number'
-          ? left <= right
-            ? TRUE
-            : left > right
-              ? FALSE
-              : UNKNOWN
-          : signTruth(order(left, right), isNotPositive)
-    case '>':
-      return (left, right) =>
-        typeof left === 'number' && typeof right === 'number'
-          ? left > right
-            ? TRUE
-            : left <= right
-              ? FALSE
-              : UNKNOWN
-          : signTruth(order(left, right), isPositive)
-    case '>=':
-      return (left, right) =>
-        typeof left === 'number' && typeof right === 'number'
-          ? left >= right
-            ? TRUE
-            : left < right
-              ? FALSE
-              : UNKNOWN
-          : signTruth(order(left, right), isNotNegative)
-    default:
-      return assertNever(op)
-  }
+/** One function an operator, shared by all comparisons of a policy set. */
+export const COMPARISONS: Readonly<Record<CompareOp, (left: Value, right: Value) => Truth>> = {
+  '==': (left, right) => equal(left, right),
+  '!=': (left, right) => not(equal(left, right)),
+  '<': (left, right) => {
+    const sign = order(left, right)
+    return sign === undefined ? UNKNOWN : toTruth(sign < 0)
+  },
+  '<=': (left, right) => {
+    const sign = order(left, right)
+    return sign === undefined ? UNKNOWN : toTruth(sign <= 0)
+  },
+  '>': (left, right) => {
+    const sign = order(left, right)
+    return sign === undefined ? UNKNOWN : toTruth(sign > 0)
+  },
+  '>=': (left, right) => {
+    const sign = order(left, right)
+    return sign === undefined ? UNKNOWN : toTruth(sign >= 0)
+  },
 }
-
-function signTruth(sign: number | undefined, holds: (sign: number) => boolean): Truth {
-  return sign === undefined ? UNKNOWN : toTruth(holds(sign))
-}
-
-const isNegative = (sign: number): boolean => sign < 0
-const isNotPositive = (sign: number): boolean => sign <= 0
-const isPositive = (sign: number): boolean => sign > 0
-const isNotNegative = (sign: number): boolean => sign >= 0

@@ -4,7 +4,7 @@ import { assertNever } from '../../model/assert-never.js'
 import { compileRegex } from '../regex.js'
 import { compileTimeWindow } from '../time-window.js'
 import { arithmetic, negate } from './arithmetic.js'
-import { compare } from './compare.js'
+import { COMPARISONS } from './compare.js'
 import type { TruthFn, ValueFn } from './frame.js'
 import { applyFunction, applyView, isFunction, isView } from './functions.js'
 import { allItems, anyItem } from './quantifier.js'
@@ -37,8 +37,13 @@ export function lowerTruth(expr: Expr, scope: Scope): TruthFn {
       return disjunction(expr.operands.map((operand) => lowerTruth(operand, scope)))
     case 'compare': {
       const left = lowerValue(expr.left, scope)
+      const holds = COMPARISONS[expr.op]
+      const constant = constantValue(expr.right, scope)
+      if (constant !== undefined) {
+        const { value } = constant
+        return (frame) => holds(left(frame), value)
+      }
       const right = lowerValue(expr.right, scope)
-      const holds = compare(expr.op)
       return (frame) => holds(left(frame), right(frame))
     }
     case 'relation':
