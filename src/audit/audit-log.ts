@@ -1,7 +1,7 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AuditLog, type AuditRecord, AuditUnavailable, type Durability } from '../model/audit-record.js'
-import { auditFolders } from './folders.js'
+import { auditFolders, makeFolder } from './folders.js'
 import { Masker, readOrMakeMaskKey } from './mask.js'
 import { Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.js'
 
@@ -47,7 +47,7 @@ export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
 function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): { masker: Masker; spool: Spool } {
   const { segmentBytes, segmentMs, maxBytes, lazySyncMs } = options
   try {
-    mkdirSync(auditFolder, { recursive: true, mode: 0o700 })
+    makeFolder(auditFolder)
     accessSync(auditFolder, constants.W_OK)
     const masker = new Masker(readOrMakeMaskKey(auditFolder))
     const spool = new Spool({
@@ -72,8 +72,15 @@ function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string
 }
 
 function describe(dataDir: string): string {
-  const found = statSync(dataDir, { throwIfNoEntry: false })
-  return found && !found.isDirectory() ? `${dataDir} (which is no folder)` : join(dataDir, 'audit')
+  return isFile(dataDir) ? `${dataDir} (which is a file)` : join(dataDir, 'audit')
+}
+
+function isFile(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 function hintFor(error: unknown): string {

@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { join } from 'node:path'
 import type { AuditRecord } from '../model/audit-record.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
+import { wellFormed } from './well-formed.js'
 
 /** Longer arguments are replaced by their digest and length. In bytes of canonical JSON. */
 export const MAX_ARGUMENTS_BYTES = 16 * 1024
@@ -271,11 +272,6 @@ function canonicalBytes(value: JsonValue): number {
     }
   }
   return bytes
-}
-
-/** A lone surrogate would make ClickHouse refuse the whole batch. */
-function wellFormed(text: string): string {
-  return (text as string & { toWellFormed(): string }).toWellFormed()
 }
 
 /** `Array.isArray` does not narrow readonly arrays. */

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** Keeps other servers off a data folder until it is released or the process ends, however it ends. */
 export interface DataFolderLock {
@@ -56,7 +56,7 @@ export async function lockDataFolder(path: string): Promise<DataFolderLock> {
 
 function prepare(path: string): string {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     return realpathSync(path)
   } catch (error) {
     throw unwritable(path, error)
@@ -68,6 +68,19 @@ function openFolder(folder: string): number {
     return openSync(folder, 'r')
   } catch (error) {
     throw unwritable(folder, error)
+  }
+}
+
+/** Node's own recursive mode never returns on some file systems (`/proc`). */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && statSync(path).isDirectory()) return
+    const parent = dirname(path)
+    if (codeOf(error) !== 'ENOENT' || parent === path || statSync(parent, { throwIfNoEntry: false })) throw error
+    makeFolder(parent)
+    mkdirSync(path, { mode: 0o700 })
   }
 }
 

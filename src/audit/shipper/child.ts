@@ -12,7 +12,7 @@ import type { FromShipper, ShipperConfig, ToShipper } from './protocol.js'
 import { Shipper } from './shipper.js'
 
 /** A killed server's shipper may hold the engine's lock for a moment longer than its server lived. */
-const OPEN_TRIES = 20
+const OPEN_TRIES = 9
 const OPEN_PAUSE_MS = 250
 
 /** Before any thread of the engine exists: they inherit it, and Decide keeps its core. */

@@ -1,10 +1,12 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isUuid, uuidv7 } from '../../model/uuid.js'
+import { makeFolder } from '../folders.js'
 import { rowsOfSegment, type SpooledRow, SpoolReader } from '../spool/reader.js'
 import { listSegments } from '../spool/segments.js'
 import { type AuditStore, StoreError } from '../store/audit-store.js'
+import { wellFormed } from '../well-formed.js'
 
 export interface ShipperOptions {
   readonly spoolFolder: string
@@ -82,7 +84,7 @@ export class Shipper {
     }
     this.#store = options.store
     this.#reader = new SpoolReader(options.spoolFolder, options.onProblem)
-    mkdirSync(options.stateFolder, { recursive: true })
+    makeFolder(options.stateFolder)
     this.#cursorFile = join(options.stateFolder, 'cursor.json')
     const cursor = readCursor(this.#cursorFile, options.writerId)
     this.#status = {
@@ -243,7 +245,13 @@ export class Shipper {
   }
 
   async #deadLetter(seq: number, seqTo: number, raw: string, error: string): Promise<void> {
-    const line = JSON.stringify({ writer_id: this.#options.writerId, seq, seq_to: seqTo, raw, error })
+    const line = JSON.stringify({
+      writer_id: this.#options.writerId,
+      seq,
+      seq_to: seqTo,
+      raw: wellFormed(raw),
+      error: wellFormed(error),
+    })
     await this.#store.insert('dead_letter', Buffer.from(`${line}\n`))
   }
 
@@ -371,7 +379,7 @@ function standIn(row: SpooledRow, writerId: string): SpooledRow {
     schema_v: 1,
     ts: Math.trunc(ts),
     kind: 'quarantined',
-    tenant: typeof given['tenant'] === 'string' ? given['tenant'] : '',
+    tenant: typeof given['tenant'] === 'string' ? wellFormed(given['tenant']) : '',
     outcome: 'NONE',
     reason: 'the store refused this row; see dead_letter',
   })

@@ -5,7 +5,6 @@ import {
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -17,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { AuditUnavailable, type Durability } from '../../model/audit-record.js'
 import { isUuid } from '../../model/uuid.js'
+import { makeFolder } from '../folders.js'
 import { encodeFrame, encodeHeader, HEADER_BYTES } from './format.js'
 import { listSegments, quarantine, type Scan, scanSegment, segmentName } from './segments.js'
 
@@ -104,7 +104,7 @@ export class Spool {
     this.#lazySyncMs = options.lazySyncMs ?? 5
     this.#clock = options.clock
     this.#onProblem = options.onProblem
-    mkdirSync(this.#folder, { recursive: true })
+    makeFolder(this.#folder)
     const found = recover(this.#folder, this.#onProblem)
     this.writerId = writerIdOf(this.#folder, found.segments > 0)
     this.#nextSeq = found.lastSeq + 1

@@ -64,13 +64,12 @@ export class StoreError extends Error {
   }
 }
 
-/**
- * ClickHouse codes that speak of the rows: parsing (6, 26, 27, 33, 38, 41, 72, 73, 117, 130, 131), values (53, 69, 70, 190,
- * 321, 349, 376, 407, 441, 467, 691). What is not in the list may be the server's fault, so it is retried.
- */
+/** ClickHouse codes that speak of the rows' values. */
 const DATA_CODES = new Set([
-  6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 73, 117, 130, 131, 190, 321, 349, 376, 407, 441, 467, 691,
+  6, 25, 26, 27, 33, 38, 41, 53, 69, 70, 72, 73, 117, 130, 131, 190, 321, 349, 376, 407, 441, 467, 675, 676, 691,
 ])
+/** What the parsers of the input formats add to any error of theirs, whatever its code. */
+const DATA_WORDS = /\(at row \d+\)|while reading the value of key|ParsingBlockInputFormat|JSONEachRowRowInputFormat/
 /** Unknown database or table after migration, no permission, wrong password, read-only. */
 const UNUSABLE_CODES = new Set([164, 192, 193, 194, 497, 516])
 
@@ -79,7 +78,8 @@ export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error
   const message = error instanceof Error ? error.message || error.name : String(error)
   const code = codeOf(error) ?? Number(/\bCode: (\d+)\./.exec(message)?.[1] ?? 0)
-  const kind = DATA_CODES.has(code) ? 'data' : UNUSABLE_CODES.has(code) ? 'unusable' : 'unavailable'
+  const kind =
+    DATA_CODES.has(code) || DATA_WORDS.test(message) ? 'data' : UNUSABLE_CODES.has(code) ? 'unusable' : 'unavailable'
   return new StoreError(kind, message.slice(0, 2_000), { code, cause: error })
 }
 

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Session } from 'chdb'
+import { makeFolder } from '../folders.js'
 import {
   type AuditStore,
   type AuditTable,
@@ -29,7 +30,7 @@ export interface ChdbOptions {
  */
 export async function openChdbStore(options: ChdbOptions): Promise<AuditStore> {
   const { Session } = await load()
-  mkdirSync(options.folder, { recursive: true })
+  makeFolder(options.folder)
   const config = join(options.folder, 'config.xml')
   writeFileSync(config, configXml(options.memoryBytes ?? 700_000_000))
   const args = [`--config-file=${config}`, '--max_threads=1', '--max_insert_threads=1', '--session_timezone=UTC']
