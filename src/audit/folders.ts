@@ -21,6 +21,6 @@ export function makeFolder(path: string): void {
     if (code === 'EEXIST' && statSync(path).isDirectory()) return
     if (code !== 'ENOENT' || dirname(path) === path || statSync(dirname(path), { throwIfNoEntry: false })) throw error
     makeFolder(dirname(path))
-    mkdirSync(path, { mode: 0o700 })
+    makeFolder(path)
   }
 }

@@ -80,7 +80,7 @@ function makeFolder(path: string): void {
     const parent = dirname(path)
     if (codeOf(error) !== 'ENOENT' || parent === path || statSync(parent, { throwIfNoEntry: false })) throw error
     makeFolder(parent)
-    mkdirSync(path, { mode: 0o700 })
+    makeFolder(path)
   }
 }
 
