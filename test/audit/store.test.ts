@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sampleRecord } from '../../bench/fault/audit/record.js'
@@ -103,6 +104,14 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
     })
 
     await t.test('the questions', (t) => questions(t, store))
+    await t.test('the statements of docs/audit.md run', async (t) => {
+      const [, block = ''] = /```sql\n([\s\S]*?)```/.exec(readFileSync('docs/audit.md', 'utf8')) ?? []
+      const statements = block.split(';').filter((statement) => statement.includes('SELECT'))
+      t.ok(statements.length >= 5)
+      for (const statement of statements) {
+        await store.query(statement.replaceAll('audit.', `${store.database}.`).replace(/^\s*--.*$/gm, ''), {})
+      }
+    })
     await t.test('a query that takes too long ends', async (t) => {
       const sql = 'SELECT count() AS c FROM numbers(100000000000) WHERE sipHash64(number) = 1'
       await t.rejects(store.query(sql, {}, { maxMs: 1_000 }), { name: 'StoreError' })
