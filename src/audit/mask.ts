@@ -116,8 +116,14 @@ export class Masker {
   /** @param digest Stands in for arguments that are too long to keep. */
   arguments(value: JsonObject, digest: string): MaskedArguments {
     this.#redactions = 0
-    const bytes = canonicalBytes(value)
-    const json = bytes > 0 && bytes <= MAX_ARGUMENTS_BYTES ? this.#json(value) : omitted(bytes, digest)
+    // Most arguments are far below the limit and hold no secret: then one walk and one pass of JSON are enough.
+    const isSmall = textUnits(value) * MAX_BYTES_PER_UNIT <= MAX_ARGUMENTS_BYTES
+    const known = isSmall ? null : canonicalBytes(value)
+    if (known !== null && (known === 0 || known > MAX_ARGUMENTS_BYTES)) {
+      return { json: omitted(known, digest), bytes: known, redactions: 0 }
+    }
+    const json = this.#json(value)
+    const bytes = known ?? (this.#redactions === 0 ? Buffer.byteLength(json) : canonicalBytes(value))
     return { json, bytes, redactions: this.#redactions }
   }
 
@@ -223,7 +229,20 @@ function isViolation(record: AuditRecord): boolean {
   return record.outcome === 'REQUIRE_APPROVAL' && record.rules.some((rule) => rule.effect === 'DENY_EXCEPT_APPROVAL')
 }
 
+/** Keys repeat from call to call; the bound keeps hostile ones from filling the memory. */
+const knownKeys = new Map<string, boolean>()
+const MAX_KNOWN_KEYS = 4_096
+
 function isSecretKey(key: string): boolean {
+  const known = knownKeys.get(key)
+  if (known !== undefined) return known
+  const isSecret = namesSecret(key)
+  if (knownKeys.size >= MAX_KNOWN_KEYS) knownKeys.clear()
+  if (key.length <= 64) knownKeys.set(key, isSecret)
+  return isSecret
+}
+
+function namesSecret(key: string): boolean {
   const words = key
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()
@@ -252,6 +271,21 @@ function isCard(text: string): boolean {
 
 function omitted(bytes: number, digest: string): string {
   return JSON.stringify({ $omitted: { bytes, sha256: wellFormed(digest) } })
+}
+
+/** A control character is one unit and `\\u0000` in JSON; a unit in UTF-8 has at most three bytes. */
+const MAX_BYTES_PER_UNIT = 6
+
+/** Units of text with room for the punctuation, a bound of the JSON's length; infinite when it nests too deep. */
+function textUnits(value: JsonValue, depth = 0): number {
+  if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY
+  if (typeof value === 'string') return value.length + 3
+  if (typeof value === 'bigint') return value.toString().length + 1
+  if (typeof value !== 'object' || value === null) return 26
+  let units = 2
+  if (isArray(value)) for (const item of value) units += textUnits(item, depth + 1)
+  else for (const key of Object.keys(value)) units += key.length + 4 + textUnits(value[key] as JsonValue, depth + 1)
+  return units
 }
 
 /** Length of the canonical JSON in bytes; 0 when it nests deeper than {@link MAX_DEPTH}. */

@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runAuditFault } from '../../bench/fault/audit/harness.js'
 import { sampleRecord } from '../../bench/fault/audit/record.js'
 import { auditFolders } from '../../src/audit/folders.js'
 import { openAuditFolder, openAuditLog, type RunningAuditStore, startAuditStore } from '../../src/audit/index.js'
@@ -334,13 +333,4 @@ t.test('the embedded engine is not installed', async (t) => {
     else process.env['NODE_OPTIONS'] = before
   })
   await t.rejects(startAuditStore({ dataDir }), { kind: 'unusable', message: /npm install chdb.*CLICKHOUSE_URL/ })
-})
-
-t.test('random SIGKILLs of producers and shippers', async (t) => {
-  const result = await runAuditFault({ kills: 21, maxLifeMs: 900 })
-  const { acknowledged, stored, lost, duplicates, gaps } = result
-  t.comment(`acknowledged ${acknowledged}, stored ${stored}, lost ${lost}, duplicates ${duplicates}, gaps ${gaps}`)
-  t.ok(acknowledged > 100)
-  t.ok(stored >= acknowledged)
-  t.same({ lost, duplicates, gaps }, { lost: 0, duplicates: 0, gaps: 0 })
 })
