@@ -35,6 +35,7 @@ export const CODES = {
   POL2010: { severity: 'error', title: 'list entry that is no constant' },
   POL2011: { severity: 'error', title: 'list that contains itself' },
   POL2012: { severity: 'error', title: 'unknown list' },
+  POL2013: { severity: 'error', title: 'template parameter written as a text' },
   POL2101: { severity: 'error', title: 'unknown argument or field' },
   POL2102: { severity: 'warning', title: 'argument that no covered tool has' },
   POL2103: { severity: 'error', title: 'unknown name' },

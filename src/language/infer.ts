@@ -392,6 +392,7 @@ class Inferrer {
         if (!this.#wantList(expr.right, right, op)) return
         if (left.kind === 'list') this.#sameKind(expr, left.item, itemOf(right))
         else if (this.#wantText(expr.left, left, `\`${OP_WORDS[op]}\` works on a text or a list`)) {
+          this.#boundWords(expr.right)
           this.#sameKind(expr, STRING, itemOf(right))
         }
         return
@@ -452,6 +453,19 @@ class Inferrer {
       return
     }
     this.#sameKind(expr, left, right.item)
+  }
+
+  /** Looking for many words in a text costs what the words are long; the engine was measured up to this many. */
+  #boundWords(list: Expr): void {
+    const words =
+      list.kind === 'name'
+        ? this.#in.lists.get(list.name)?.length
+        : list.kind === 'list-literal'
+          ? list.items.length
+          : 0
+    if (words === undefined || words <= MAX_WORDS) return
+    const message = `${this.#quote(list)} has ${words} words to look for in a text; the limit is ${MAX_WORDS}`
+    this.#report('POL2306', list, message, 'look for whole values with `in`, or parse the text with a view')
   }
 
   /** Texts of a list that addresses are looked up in must spell some. */
@@ -543,6 +557,9 @@ class Inferrer {
     this.#in.report(code, at.span, message, hint)
   }
 }
+
+/** The most words of `contains any of` and `contains all of` over a text. */
+const MAX_WORDS = 2_000
 
 const ORDERED: ReadonlySet<string> = new Set(['number', 'timestamp', 'duration', 'any'])
 

@@ -1,5 +1,5 @@
 import type { Span } from '../../model/span.js'
-import type { Expr } from '../ast.js'
+import type { Expr, Template } from '../ast.js'
 import { checkCondition, type Surroundings } from '../infer.js'
 import { toolsInScope } from '../patterns.js'
 import { walk } from '../walk.js'
@@ -25,7 +25,17 @@ export const conditions: Check = (context) => {
         () => 'this',
       )
       for (const { code, span, message, hint } of findings) context.reporter.report(code, locate(span), message, hint)
-      if (findings.length > 0) faultyTemplates.add(template.name.name)
+      const quoted = parametersAsTexts(template)
+      for (const { span, name } of quoted) {
+        const message = `\`${name}\` in brackets is a text here, not the parameter`
+        context.reporter.report(
+          'POL2013',
+          locate(span),
+          message,
+          `write \`(${name})\` for one value, or \`list ${name}\` for a list`,
+        )
+      }
+      if (findings.length + quoted.length > 0) faultyTemplates.add(template.name.name)
     }
   }
   for (const layer of everyLayer(context)) {
@@ -47,6 +57,23 @@ export const conditions: Check = (context) => {
         context.reporter.report(code, rule.locate(span), message, hint)
     }
   }
+}
+
+/** `in [role]` in a template with a parameter `role`: surely meant, and silently a text. */
+function parametersAsTexts({ parameters, body }: Template): readonly { readonly span: Span; readonly name: string }[] {
+  const names = new Set(parameters.map(({ name }) => name))
+  const found: { readonly span: Span; readonly name: string }[] = []
+  for (const { expr } of body.conditions) {
+    walk(expr, (list) => {
+      if (list.kind !== 'list-literal') return
+      for (const item of list.items) {
+        if (item.kind !== 'literal' || typeof item.value !== 'string' || !names.has(item.value)) continue
+        // As long as the word itself: without quotes.
+        if (item.span.end - item.span.start === item.value.length) found.push({ span: item.span, name: item.value })
+      }
+    })
+  }
+  return found
 }
 
 /** Fleet rules are about the tools of every tenant; where two tenants disagree on one, nothing is known about it. */
