@@ -254,7 +254,7 @@ t.test('a Struct is refused where its JSON would be', (t) => {
     depth === 1 ? {} : { fields: { a: { kind: 'structValue', structValue: nested(depth - 1) } } }
   const proto = JSON.parse('{"__proto__":{"kind":"nullValue"}}')
   const assigned: Record<string, ValueMessage> = {}
-  assigned['__proto__'] = { kind: 'nullValue' }
+  Reflect.set(assigned, '__proto__', { kind: 'nullValue' })
   const cases: readonly (readonly [StructMessage, string, string])[] = [
     [{ fields: { a: message(Number.NaN) } }, 'number-range', '$.a'],
     [{ fields: { a: message([1, Number.POSITIVE_INFINITY]) } }, 'number-range', '$.a[1]'],
