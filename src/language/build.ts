@@ -98,7 +98,8 @@ const ROOTS: ReadonlySet<string> = new Set<ReferenceRoot>([
   'now',
 ])
 
-const isRoot = (name: string): name is ReferenceRoot => ROOTS.has(name)
+/** Words that begin a reference wherever an expression stands. */
+export const isRoot = (name: string): name is ReferenceRoot => ROOTS.has(name)
 
 export const constant = (value: string | number | boolean | null, at: Token): Expr => ({
   kind: 'literal',

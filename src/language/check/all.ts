@@ -1,19 +1,21 @@
 import { activeDates } from './active-dates.js'
 import { approvals } from './approvals.js'
 import { unguardedArguments } from './arguments.js'
+import { bareWords, templateParameters } from './bare-words.js'
 import { conditions } from './conditions.js'
 import type { Check } from './context.js'
 import { contradictions } from './contradictions.js'
 import { coverage } from './coverage.js'
 import { duplicateIds } from './duplicate-ids.js'
 import { limits } from './limits.js'
-import { emptyLists } from './lists.js'
+import { emptyLists, listEntries } from './lists.js'
 import { obligations } from './obligations.js'
 import { regexes } from './regexes.js'
 import { scopes } from './scopes.js'
 import { shadowed } from './shadowed.js'
 import { tests } from './tests.js'
 import { unknownHandling } from './unknown-handling.js'
+import { unmatchable } from './unmatchable.js'
 import { zones } from './zones.js'
 
 /** Every check, in the order in which they run; the order of the findings is that of their places. */
@@ -21,6 +23,9 @@ export const CHECKS: readonly Check[] = [
   duplicateIds,
   scopes,
   conditions,
+  bareWords,
+  templateParameters,
+  unmatchable,
   unguardedArguments,
   contradictions,
   shadowed,
@@ -31,6 +36,7 @@ export const CHECKS: readonly Check[] = [
   obligations,
   limits,
   emptyLists,
+  listEntries,
   activeDates,
   unknownHandling,
   tests,
