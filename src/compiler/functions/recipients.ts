@@ -4,7 +4,7 @@ import type { JsonValue } from '../../model/json.js'
 export const RECIPIENT_KEYS = ['to', 'recipient', 'recipients', 'cc', 'bcc'] as const
 
 /**
- * `recipients(args)`: everyone that a message goes to, out of {@link RECIPIENT_KEYS}: a text, a list of texts, or objects
+ * `recipients(args)`: everyone that a message goes to, out of {@link RECIPIENT_KEYS} in any case: a text, a list of texts, or objects
  * with an `email` or `address`. One text may hold several recipients, parted by commas or semicolons outside quotes and
  * angle brackets, so that a header with 5,000 addresses does not count as one.
  *
@@ -16,9 +16,9 @@ export function recipientsOf(value: JsonValue | undefined): readonly string[] | 
   const fields = value as { readonly [key: string]: JsonValue }
   const found: string[] = []
   let named = false
-  for (const key of RECIPIENT_KEYS) {
-    const field = Object.hasOwn(fields, key) ? fields[key]! : null
-    if (field === null) continue
+  for (const key of Object.keys(fields)) {
+    const field = fields[key]!
+    if (field === null || !isRecipientKey(key)) continue
     named = true
     for (const item of Array.isArray(field) ? field : [field]) {
       const text = addressText(item)
@@ -28,6 +28,13 @@ export function recipientsOf(value: JsonValue | undefined): readonly string[] | 
   }
   return named ? found : undefined
 }
+
+/** Case aside: what the tool calls `bcc` another reads from `Bcc`. */
+function isRecipientKey(key: string): boolean {
+  return KEYS.has(key.toLowerCase())
+}
+
+const KEYS: ReadonlySet<string> = new Set(RECIPIENT_KEYS)
 
 function addressText(item: JsonValue): string | undefined {
   if (typeof item === 'string') return item

@@ -7,12 +7,13 @@ const MAX_CHARACTERS = 8_192
 
 /**
  * The host of an e-mail address, a URL or a bare host name (a port may follow), as the views show it. `undefined` where the
- * text is none of them or has no host.
+ * text is none of them, has no host, or is a URL with an `@`, which could be an address as well.
  */
 export function domain(text: string): string | undefined {
   if (text.length > MAX_CHARACTERS || hasControl(text)) return undefined
-  if (/^[ ]*[a-z][a-z0-9+.-]*:\/\//i.test(text)) return parseUrl(text)?.host || undefined
+  // Mail programs take `https://good.example/@evil.example` for a group of addresses, or for one at evil.example.
   if (text.includes('@')) return parseEmail(text)?.domain
+  if (/^[ ]*[a-z][a-z0-9+.-]*:\/\//i.test(text)) return parseUrl(text)?.host || undefined
   return bareHost(text.trim())
 }
 

@@ -27,7 +27,7 @@ export function parseIp(text: string): IpView | undefined {
     loopback: isThisHost(address) ? undefined : range === 'loopback',
     link_local: range === 'linkLocal',
     multicast: range === 'multicast',
-    global: range === 'unicast' && !isLocalNat64(address),
+    global: range === 'unicast' && !isLocalNat64(address) && isAssignedUnicast(address),
   }
 }
 
@@ -148,4 +148,9 @@ function isLocalNat64(address: Address): boolean {
   if (address.kind() === 'ipv4') return false
   const [a, b, c, d, e, f] = address.toByteArray()
   return a === 0 && b === 0x64 && c === 0xff && d === 0x9b && e === 0 && f === 1
+}
+
+/** Only 2000::/3 is assigned for global unicast (RFC 4291); site-local fec0::/10 and the rest lie outside. */
+function isAssignedUnicast(address: Address): boolean {
+  return address.kind() === 'ipv4' || address.toByteArray()[0]! >> 5 === 1
 }

@@ -90,9 +90,16 @@ const EXPANDED = /^~|\$[A-Za-z_{(]|%[A-Za-z_][A-Za-z0-9_()]*%/
 /** `...` and `.. `, which Windows reads as `..`. */
 const ODD_DOTS = /(?:^|[/\\])(?=[. ]*\.)(?:[. ]{3,}|\. |\.\. | \.+)(?:[/\\]|$)/
 
+/** Linux's other names for `/`, working folders and open files: `/proc/self/root/etc/passwd`, `/dev/fd/3`. */
+const PROCESS_ALIAS =
+  /(?:^|[/\\])(?:proc[/\\].*[/\\](?:root|cwd|fd|exe|map_files)|dev[/\\]+(?:fd|stdin|stdout|stderr))(?:[/\\]|$)/
+/** `..;x`, which Java servers read as `..`. */
+const DOTS_WITH_PARAMETER = /(?:^|[/\\])\.{1,2};/
+
 function hasOnlyPlainNames(path: string): boolean {
   if (hasControl(path) || hasInvisible(path) || !path.isWellFormed() || LOOK_ALIKE.test(path)) return false
   if (SCHEME.test(path) || DRIVE_RELATIVE.test(path) || UNC.test(path) || EXPANDED.test(path)) return false
+  if (PROCESS_ALIAS.test(path) || DOTS_WITH_PARAMETER.test(path)) return false
   return !ODD_DOTS.test(path) && !foldsToSeparator(path)
 }
 

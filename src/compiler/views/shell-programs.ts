@@ -18,7 +18,10 @@ export const hiddenPrograms: ReadonlySet<string> = new Set(
   strace ltrace taskset chrt entr fakeroot proot firejail bwrap expect rlwrap unbuffer setpriv capsh start-stop-daemon
   run-parts pkexec xvfb-run valgrind gdb perf ld.so ld-linux.so.2 ld-linux-x86-64.so.2 dbus-run-session systemd-nspawn
   machinectl sudoedit sshfs wsl cmd cmd.exe powershell pwsh mapfile readarray coproc faketime torsocks proxychains
-  proxychains4 cgexec numactl prlimit catchsegv ccache distcc rbash fish csh tcsh nu elvish xonsh`.split(/\s+/),
+  proxychains4 setarch linux32 linux64 i386 x86_64 runcon gosu su-exec tini dumb-init softlimit chpst s6-setuidgid
+  setuidgid eatmydata chronic sem cpulimit gdbserver newgrp dbus-launch nq cgexec numactl prlimit catchsegv ccache distcc rbash fish csh tcsh nu elvish xonsh`.split(
+    /\s+/,
+  ),
 )
 
 const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'mksh'])
@@ -80,6 +83,9 @@ export function innerCommand(program: string, operands: readonly Word[]): Inner 
   switch (program) {
     case 'eval':
       return joined(operands)
+    case 'source':
+    case '.':
+      return scriptFile(operands[0])
     case 'trap':
       return operands.length > 1 ? joined(operands.slice(0, 1)) : NONE
     case 'find':
@@ -165,19 +171,31 @@ function shortOptions(prefix: Prefix, text: string): 0 | 1 | undefined {
   return 0
 }
 
-/** `sh -c 'code'`, `bash -lc 'code'`. A script file is a program's own business, its name is among the words. */
+/** Files that are another stream of this process, a here-document for one: what they hold is no script on disk. */
+const STREAM = /^\/(?:dev|proc)(?:\/|$)/
+
+/**
+ * `sh -c 'code'`, `bash -lc 'code'`. A script file is a program's own business, its name is among the words; without one
+ * the shell runs its input, be it a pipe or a here-document.
+ */
 function shellCode(operands: readonly Word[]): Inner {
   for (let i = 0; i < operands.length; i++) {
     const word = operands[i]!
     if (!word.isLiteral || word.isGlob) return HIDDEN
-    if (!/^[-+]./.test(word.text)) return NONE
+    if (!/^[-+]./.test(word.text)) return scriptFile(word)
     if (word.text === '--norc' || word.text === '--noprofile' || word.text === '--login' || word.text === '--posix')
       continue
     if (!/^[-+][abcefhilmnprstuvxBCEHPT]+$/.test(word.text)) return HIDDEN
+    if (word.text.includes('s')) return HIDDEN
     if (!word.text.includes('c') || word.text.startsWith('+')) continue
     return codeAfter(operands.slice(i + 1))
   }
-  return NONE
+  return HIDDEN
+}
+
+function scriptFile(word: Word | undefined): Inner {
+  if (word === undefined) return NONE
+  return !word.isLiteral || word.isGlob || word.text === '-' || STREAM.test(word.text) ? HIDDEN : NONE
 }
 
 /** The first operand after `-c`, further options (`sh -c -e 'code'`) aside. */

@@ -67,6 +67,16 @@ const COLUMN_FIELDS = new Set([
 /** White space beyond ASCII: part of a name for PostgreSQL, and a space to the eye. */
 const ODD_SPACE = /[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
 
+/**
+ * Statements of T-SQL, which need no `;` before them: `SELECT 1 DELETE FROM orders` is one query with a column called
+ * `delete` here, and two statements there.
+ */
+const STATEMENT_WORDS: ReadonlySet<string> = new Set(
+  'alter backup bulk checkpoint create dbcc declare delete deny drop exec execute grant insert kill merge print raiserror reconfigure restore revoke rollback save select set shutdown throw truncate update updatetext use waitfor while writetext'.split(
+    ' ',
+  ),
+)
+
 const UNKNOWN = {
   statements: undefined,
   tables: undefined,
@@ -157,6 +167,7 @@ class Collector {
 
   #node(node: Tree): void {
     if (typeof node['relname'] === 'string') this.#relation(node)
+    if (isTree(node['ResTarget']) && STATEMENT_WORDS.has(this.#name(node['ResTarget']['name']))) this.#hasOddName = true
     if (Array.isArray(node['funcname'])) this.#function(node['funcname'])
     if (isTree(node['alias'])) this.#alias(node['alias'])
     if (typeof node['ctename'] === 'string') this.#tables.add(this.#name(node['ctename']))
@@ -244,7 +255,11 @@ class Collector {
   }
 
   #alias(alias: Tree): void {
-    if (typeof alias['aliasname'] === 'string') this.#aliases.add(this.#name(alias['aliasname']))
+    if (typeof alias['aliasname'] === 'string') {
+      const name = this.#name(alias['aliasname'])
+      this.#aliases.add(name)
+      if (STATEMENT_WORDS.has(name)) this.#hasOddName = true
+    }
     // `users u(a, b, c)` renames columns: which ones are read cannot be told by name any more.
     if (alias['colnames'] !== undefined) this.#columns.add('*')
   }

@@ -20,7 +20,7 @@ let isBroken = false
 
 /**
  * SQL as PostgreSQL 18 reads it. Texts that MySQL, Oracle or SQLite are known to split differently (executable comments,
- * `#`, backslash before a quote, `--` without a space, dollar and `q'` quoting) are unknown, and so is everything that does
+ * nested ones, `#`, backslash before a quote, `--` without a space, dollar and `q'` quoting) are unknown, and so is everything that does
  * not parse or is over the limits of 64 KiB and 2,000 tokens.
  */
 export function parseSql(text: string): SqlView | undefined {
@@ -51,11 +51,22 @@ const DOLLAR_QUOTE = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/
 const OTHER_DIALECTS = /\/\*M?!|\\['"]|(?<![A-Za-z0-9_])n?q'/i
 
 function readsDifferentlyElsewhere(text: string): boolean {
-  if (OTHER_DIALECTS.test(text)) return true
+  if (OTHER_DIALECTS.test(text) || hasNestedComment(text)) return true
   const code = withoutPlainLiterals(text)
   // MySQL: `--1` is minus minus one, and `#` starts a comment. The JSON operators `#>`, `#>>` and `#-` stay, as their
   // operands make no sense there without the rest of the line.
   return /--(?!\s|$)/.test(code) || /#(?![>-])/.test(code)
+}
+
+/** `/* /* *\/ DELETE …`: the comment goes on here, and ends at the first `*\/` for MySQL, Oracle and SQLite. */
+function hasNestedComment(text: string): boolean {
+  for (let open = text.indexOf('/*'); open >= 0; ) {
+    const end = text.indexOf('*/', open + 2)
+    const next = text.indexOf('/*', open + 2)
+    if (next >= 0 && (end < 0 || next < end)) return true
+    open = end < 0 ? -1 : text.indexOf('/*', end + 2)
+  }
+  return false
 }
 
 /**
