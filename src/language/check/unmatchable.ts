@@ -13,13 +13,12 @@ import { everyRuleCondition } from './every-condition.js'
 export const unmatchable: Check = (context) => {
   for (const { layer, rules } of everyLayer(context)) {
     everyRuleCondition(rules, (condition, locate) => {
-      const report = ({ text, fold }: Mismatch, span: Span): void => {
-        const wanted = fold.whole(text)
+      const report = ({ text, fold, hint }: Mismatch, span: Span): void => {
         context.reporter.report(
           'POL2114',
           locate(span),
           `\`${text}\` can never be found here: what it is compared with is always ${fold.says}`,
-          wanted === null || wanted === text ? undefined : `write \`${wanted}\``,
+          hint,
         )
       }
       new Search(layer.lists, locate, report).expr(condition, new Map())
@@ -30,6 +29,7 @@ export const unmatchable: Check = (context) => {
 interface Mismatch {
   readonly text: string
   readonly fold: Fold
+  readonly hint: string | undefined
 }
 
 /** What is known of a quantifier variable: how its values are spelled, or what constants it runs over. */
@@ -66,7 +66,7 @@ class Search {
     } else if (expr.kind === 'matches') {
       const fold = this.#foldOf(expr.subject, variables)
       if (fold?.isLower !== true || expr.flags.includes('i')) return
-      if (needsCapital(expr.pattern)) this.report({ text: expr.pattern, fold }, expr.span)
+      if (needsCapital(expr.pattern)) this.report({ text: expr.pattern, fold, hint: 'ignore case: `/…/i`' }, expr.span)
     }
   }
 
@@ -88,7 +88,9 @@ class Search {
     const odd = this.#constantsOf(constant, variables)?.find(
       (item) => typeof item === 'string' && fold[reach](item) !== item,
     )
-    if (typeof odd === 'string') this.report({ text: odd, fold }, constant.span)
+    if (typeof odd !== 'string') return
+    const wanted = fold[reach](odd)
+    this.report({ text: odd, fold, hint: wanted === null ? undefined : `write \`${wanted}\`` }, constant.span)
   }
 
   #foldOf(expr: Expr, variables: Variables): Fold | undefined {
