@@ -5,7 +5,7 @@ import { type Check, type CheckContext, everyLayer } from './context.js'
 
 /**
  * In brackets a bare word is a text, so `x in [pii_tables]` compares with the word itself. Where the word is also the name
- * of a list, a parameter or a variable, hardly anybody means that.
+ * of a list or a variable, hardly anybody means that.
  */
 export const bareWords: Check = (context) => {
   for (const { layer, rules, templates, lists: own } of everyLayer(context)) {
@@ -15,9 +15,10 @@ export const bareWords: Check = (context) => {
       if (source.kind === 'inline') for (const item of source.items) reportBareWord(item, lists, locate, context)
     }
     for (const { template, locate } of templates) {
+      // Parameters in brackets are told where the template is judged.
       const names = new Map(lists)
-      for (const { name } of template.parameters) names.set(name, `write \`(${name})\` for the parameter`)
-      for (const { expr } of template.body.conditions) search(expr, names, (span) => locate(span), context)
+      for (const { name } of template.parameters) names.delete(name)
+      for (const { expr } of template.body.conditions) search(expr, names, locate, context)
     }
     for (const { rule, body, fromTemplate } of rules) {
       if (fromTemplate !== null) continue
