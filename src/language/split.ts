@@ -117,7 +117,8 @@ function beginsDeclaration(
   if (word !== null && hasShape(word, tokens, at) && (startsLine || !isInHeader)) return true
   if (!startsLine || tokens[at]?.type !== 'word') return false
   if (CONTINUED.has(tokens[at - 1]?.text ?? '')) return false
-  return word !== null || looksLikeBody(tokens, at)
+  // `escalate to ROLE` may break before its `after`.
+  return (word !== null && word !== 'after') || looksLikeBody(tokens, at)
 }
 
 function hasShape(word: DeclarationWord, tokens: readonly Token[], at: number): boolean {
@@ -135,7 +136,7 @@ function hasShape(word: DeclarationWord, tokens: readonly Token[], at: number): 
     case 'tool':
       return skipName(tokens, at + 1) > at + 1 && tokens[skipName(tokens, at + 1)]?.text === '{'
     case 'after':
-      return false
+      return next?.text === 'tool'
     default:
       return hasBodyShape(word, tokens, at)
   }

@@ -25,7 +25,7 @@ t.test('what is printed parses to the same tree, in one way only', (t) => {
         text,
       )
     }),
-    { numRuns: 300, interruptAfterTimeLimit: 6_000 },
+    { numRuns: 300, interruptAfterTimeLimit: 5_000 },
   )
   t.end()
 })
@@ -42,7 +42,7 @@ t.test('no text that the grammar derives has two parses', (t) => {
       }
       return parses <= 1
     }),
-    { numRuns: 1_000, interruptAfterTimeLimit: 6_000 },
+    { numRuns: 1_000, interruptAfterTimeLimit: 5_000 },
   )
   t.end()
 })
