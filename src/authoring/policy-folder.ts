@@ -11,6 +11,8 @@ export const FOLDER_LIMITS: FolderLimits = { maxBytes: 64 * 1024 * 1024, maxFile
 /** Folders within folders; deeper is a mistake, or a way to make a reload slow. */
 const MAX_DEPTH = 32
 const POLICY = /\.policy$/
+/** Looks like a policy to people, and would be left out in silence. */
+const ALMOST_POLICY = /\.policy\s*$/i
 /** Names the file of `list x from "…"` and `import tools from "…"`, which is all that a lone policy file may read. */
 const NAMED_FILE = /\bfrom\s+"([^"\n]+)"/g
 
@@ -103,6 +105,9 @@ class Walk {
   async addFile(absolute: string, relative: string): Promise<void> {
     if (this.seen.has(relative)) return
     this.seen.add(relative)
+    if (ALMOST_POLICY.test(relative) && !POLICY.test(relative)) {
+      throw new PolicyFolderError(`\`${relative}\` is not read: rename it to end in \`.policy\`, or move it elsewhere`)
+    }
     const info = await stat(absolute, { bigint: true }).catch((error: unknown) => fail(relative, error))
     this.bytes += Number(info.size)
     if (this.files.length === this.limits.maxFiles) {

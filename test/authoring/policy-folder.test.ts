@@ -72,6 +72,7 @@ t.test('what cannot be read is an error that names it', async (t) => {
     t.match((error as Error).message, message)
   }
   await fails({ 'readme.txt': '' }, null, /no policy file \(\*\.policy\) below/)
+  await fails({ 'a.policy': '', 'B.POLICY': '' }, null, /`B\.POLICY` is not read: rename it to end in `\.policy`/)
   await fails({ 'a.policy': '' }, ['../outside/o.policy', 'o.policy'], /`o\.policy` links out of the policy folder/)
   await fails({ 'a.policy': '' }, ['../outside', 'team'], /`team` links out of the policy folder/)
   await fails(

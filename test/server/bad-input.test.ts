@@ -42,6 +42,22 @@ const refusals: Readonly<Record<string, Refusal>> = {
     reason: 'FIELD_REQUIRED',
     message: 'environment is empty; it must name something',
   },
+  'tool with a blank behind it, which no rule would know': {
+    change: { tool: 'read_order ' },
+    reason: 'FIELD_INVALID',
+    message: 'tool begins or ends with white space',
+    metadata: { field: 'tool' },
+  },
+  'environment with a zero-width space': {
+    change: { environment: 'pr\u200bod' },
+    reason: 'FIELD_INVALID',
+    message: 'environment holds a control character or one that is not seen',
+  },
+  'environment in full-width letters': {
+    change: { environment: 'ｐｒｏｄ' },
+    reason: 'FIELD_INVALID',
+    message: 'environment holds characters that stand for others (it differs from its NFKC form)',
+  },
   'principal without id': {
     change: { principal: { id: '' } },
     reason: 'FIELD_REQUIRED',

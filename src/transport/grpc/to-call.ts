@@ -4,6 +4,7 @@ import type { ClaimedCall } from '../../model/identity.js'
 import type { JsonObject } from '../../model/json.js'
 import { JsonError, quoteForMessage } from '../../model/json-error.js'
 import { parseJsonObject } from '../../model/parse-json.js'
+import { nameFault } from '../../model/plain-name.js'
 import { decodeStruct, type StructMessage } from '../../model/struct.js'
 import type { Question } from '../../pdp.js'
 import { type ErrorReason, RpcError } from './errors.js'
@@ -23,8 +24,8 @@ export function toQuestion(message: DecideRequestMessage): Question {
       principal: message.principal === null ? null : toSubject('principal', message.principal),
       sessionId: optional('session_id', message.sessionId),
       delegationChain: toDelegationChain(message.delegationChain),
-      tool: name('tool', message.tool),
-      environment: name('environment', message.environment),
+      tool: plainName('tool', message.tool),
+      environment: plainName('environment', message.environment),
       arguments: toObject('arguments', 'ARGUMENTS_INVALID', message.argumentsJson, message.argumentsStruct),
       context: toObject('context', 'CONTEXT_INVALID', message.contextJson, message.contextStruct),
     },
@@ -43,7 +44,7 @@ export function toVisibleToolsCall(message: VisibleToolsRequestMessage): Claimed
     sessionId: optional('session_id', message.sessionId),
     delegationChain: [],
     tool: '',
-    environment: name('environment', message.environment),
+    environment: plainName('environment', message.environment),
     arguments: NO_FIELDS,
     context: NO_FIELDS,
   }
@@ -53,6 +54,13 @@ export function toVisibleToolsCall(message: VisibleToolsRequestMessage): Claimed
 export function name(field: string, text: string): string {
   if (text === '') throw new RpcError('FIELD_REQUIRED', `${field} is empty; it must name something`, { field })
   return optional(field, text)
+}
+
+/** @throws {RpcError} when the text is empty, too long, or could be taken for another name */
+function plainName(field: string, text: string): string {
+  const fault = nameFault(name(field, text))
+  if (fault !== null) throw new RpcError('FIELD_INVALID', `${field} ${fault}`, { field })
+  return text
 }
 
 /** @throws {RpcError} when the text is too long */
