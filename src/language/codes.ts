@@ -80,6 +80,7 @@ export const CODES = {
   POL3009: { severity: 'info', title: 'allow rule reads an argument that may be missing' },
   POL3010: { severity: 'info', title: 'unknown means no match' },
   POL3011: { severity: 'warning', title: 'tool that no policy speaks for' },
+  POL3012: { severity: 'warning', title: 'quantifier that takes in too much' },
 } as const satisfies Record<string, { readonly severity: Severity; readonly title: string }>
 
 export type Code = keyof typeof CODES

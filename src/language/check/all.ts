@@ -10,6 +10,7 @@ import { duplicateIds } from './duplicate-ids.js'
 import { limits } from './limits.js'
 import { emptyLists, listEntries } from './lists.js'
 import { obligations } from './obligations.js'
+import { quantifiedTooMuch } from './quantified-too-much.js'
 import { regexes } from './regexes.js'
 import { scopes } from './scopes.js'
 import { shadowed } from './shadowed.js'
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   unmatchable,
   unguardedArguments,
   contradictions,
+  quantifiedTooMuch,
   shadowed,
   coverage,
   regexes,
