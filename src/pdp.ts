@@ -75,7 +75,8 @@ export class Pdp {
     if (call.requestId === '') return this.#decideAndRecord(call, question, live, digest(call.arguments))
     const argumentsDigest = digest(call.arguments)
     return this.#deps.answered.once(
-      { scope: [call.tenant, call.agent.id], requestId: call.requestId },
+      // A retry after the policies changed is decided anew: an old ALLOW must not outlive them.
+      { scope: [call.tenant, call.agent.id, live.revision], requestId: call.requestId },
       fingerprint(call, question, argumentsDigest),
       () => this.#decideAndRecord(call, question, live, argumentsDigest),
       // An answer that only says that the audit is down must not outlive the outage.

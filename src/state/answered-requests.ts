@@ -33,7 +33,7 @@ export class AnsweredRequests<T extends object> {
   }
 
   /**
-   * @param key whose request id it is, and the id
+   * @param key whose request id it is and under which policies, and the id
    * @param fingerprint equal for equal calls only
    * @param work makes the answer; when it fails, or `keep` is false for what it made, nothing is remembered
    * @throws {RequestIdReused} when the key is remembered with another fingerprint

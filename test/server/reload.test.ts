@@ -13,9 +13,12 @@ t.test('a changed folder goes live by itself', async (t) => {
   const { app, client, log, policies } = await startServer(t)
   const { revision } = app.live
   t.equal((await client.decide(call)).outcome, 'ALLOW')
+  const retried = { ...call, requestId: 'r-1' }
+  t.equal((await client.decide(retried)).outcome, 'ALLOW')
   const reloaded = log.next('policies reloaded')
   writeFileSync(join(policies, 'support.policy'), DENIES)
   const { fields } = await reloaded
+  t.equal((await client.decide(retried)).outcome, 'DENY', 'the remembered answer does not outlive its policies')
   t.equal(fields['was'], revision)
   const after = await client.decide(call)
   t.match(after, { outcome: 'DENY', reasonCode: 'DEFAULT_DENY', policyRevision: fields['revision'] })
