@@ -216,14 +216,20 @@ t.test('nesting to the limit is taken', async (t) => {
 })
 
 t.test('what nobody declared is decided, not refused', async (t) => {
-  const { client } = await startServer(t)
+  const { app, client } = await startServer(t)
   const unknownTool = await client.decide({ ...good, tool: 'launch_missiles' })
   t.equal(unknownTool.outcome, 'ALLOW', 'the policy of the tests allows by default')
   t.equal(unknownTool.reasonCode, 'DEFAULT_ALLOW')
-  t.match(unknownTool.reason, /tool/, 'and the reason says that the tool is not declared')
+  t.equal(
+    unknownTool.reason,
+    'No rule matches, and policy support allows by default; no policy declares this tool.',
+    'and the reason says that the tool is not declared',
+  )
   const unknownAgent = await client.decide({ ...good, agent: { id: 'nobody' } })
   t.equal(unknownAgent.outcome, 'DENY')
   t.equal(unknownAgent.reasonCode, 'NO_POLICY')
+  t.equal(unknownAgent.reason, 'No policy of the tenant speaks for this call, so it is denied.')
+  t.equal(app.auditStatus.lastSeq, 2, 'both are on record')
 })
 
 t.test('batches', async (t) => {
@@ -268,3 +274,75 @@ t.test('audit questions', async (t) => {
   await refused(client.auditGet(''), 'FIELD_REQUIRED', 'decision_id is empty; it must name something')
   await refused(client.auditTail(1_001).next(), 'LIMIT_EXCEEDED', 'last is 1001; the limit is 1000')
 })
+
+const VIEWS = `policy views "Rules on text that has to be parsed"
+for agent like "restricted-*"
+default allow
+rule DENY_SQL   { on tool sql   when sql(args.text).tables intersects [users]              deny }
+rule DENY_URL   { on tool url   when url(args.text).host == "evil.example"                 deny }
+rule DENY_PATH  { on tool path  when not (path(args.text) under "/srv")                    deny }
+rule DENY_SHELL { on tool shell when shell(args.text).programs contains any of [rm]        deny }
+rule ASK_EMAIL  { on tool email when email(args.text).domain == "evil.example"             require approval from mail }
+rule ASK_IP     { on tool ip    when ip(args.text) in 10.0.0.0/8                           require approval from net }
+rule DENY_JSON  { on tool json  when json(args.text).admin == true                         deny }
+`
+const OPENINGS = `policy openings "The same views in rules that allow"
+for agent like "allowed-*"
+default deny
+rule ALLOW_SQL   { on tool sql   when not (sql(args.text).tables intersects [users])       allow }
+rule ALLOW_URL   { on tool url   when url(args.text).host != "evil.example"                allow }
+rule ALLOW_PATH  { on tool path  when path(args.text) under "/srv"                         allow }
+rule ALLOW_SHELL { on tool shell when not (shell(args.text).programs contains any of [rm]) allow }
+rule ALLOW_EMAIL { on tool email when email(args.text).domain != "evil.example"            allow }
+rule ALLOW_IP    { on tool ip    when not (ip(args.text) in 10.0.0.0/8)                    allow }
+rule ALLOW_JSON  { on tool json  when json(args.text).admin != true                        allow }
+`
+
+/** What parses and is harmless, and what nobody can read for certain. */
+const texts: Readonly<
+  Record<string, { readonly good: string; readonly bad: readonly string[]; readonly rule: string }>
+> = {
+  sql: { good: 'SELECT a FROM orders', bad: ['SELEC a FROM', '', "SELECT '", 'SELECT 1 /*!, 2 */'], rule: 'DENY_SQL' },
+  url: {
+    good: 'https://good.example/',
+    bad: ['not a url', '', 'https://a@b@c/', 'https:good.example'],
+    rule: 'DENY_URL',
+  },
+  path: { good: '/srv/a', bad: ['/srv/a\u0000b', '', '~/a', '/srv/%u002e/a'], rule: 'DENY_PATH' },
+  shell: { good: 'ls -l', bad: ['ls "', '$x y', 'ls )', 'if true'], rule: 'DENY_SHELL' },
+  email: { good: 'a@good.example', bad: ['nobody', '', 'a@b@c', 'a@b.example, c@d.example'], rule: 'ASK_EMAIL' },
+  ip: { good: '192.0.2.1', bad: ['300.1.1.1', '', '010.0.0.1', 'localhost'], rule: 'ASK_IP' },
+  json: { good: '{"admin":false}', bad: ['{', '', '{"admin":false,"admin":true}', '[1'], rule: 'DENY_JSON' },
+}
+
+t.test(
+  'text that does not parse is unknown: what restricts matches, what allows does not, and both are on record',
+  async (t) => {
+    const { app, client } = await startServer(t, { policies: { 'views.policy': VIEWS, 'openings.policy': OPENINGS } })
+    let decisions = 0
+    const ask = (agent: string, tool: string, args: object) => {
+      decisions++
+      return client.decide({ agent: { id: agent }, tool, environment: 'prod', arguments: args })
+    }
+    for (const [tool, { good, bad, rule }] of Object.entries(texts)) {
+      t.match(
+        await ask('restricted-1', tool, { text: good }),
+        { outcome: 'ALLOW', matchedRules: [] },
+        `${tool}: ${good}`,
+      )
+      t.equal((await ask('allowed-1', tool, { text: good })).outcome, 'ALLOW', `${tool}: ${good}`)
+      // Missing and of another type is as unknown as what does not parse.
+      for (const args of [...bad.map((text) => ({ text })), {}, { text: 7 }, { text: null }]) {
+        const name = `${tool}: ${JSON.stringify(args)}`
+        const restricted = await ask('restricted-1', tool, args)
+        const outcome = rule.startsWith('DENY') ? 'DENY' : 'REQUIRE_APPROVAL'
+        t.match(restricted, { outcome, reasonCode: 'INDETERMINATE' }, name)
+        t.match(restricted.matchedRules, [{ ruleId: rule, indeterminate: true }], name)
+        t.match(restricted.reason, /could not be evaluated/, name)
+        const allowing = await ask('allowed-1', tool, args)
+        t.match(allowing, { outcome: 'DENY', reasonCode: 'DEFAULT_DENY', matchedRules: [] }, name)
+      }
+    }
+    t.equal(app.auditStatus.lastSeq, decisions)
+  },
+)
