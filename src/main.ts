@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { type App, startApp } from './app.js'
 import { type Config, ConfigError, readConfig } from './config.js'
-import { createLog, escapeUnseen } from './telemetry/log.js'
+import { escapeUnseen } from './model/unseen.js'
+import { createLog } from './telemetry/log.js'
 
 /**
  * Runs the server until a signal ends it: SIGTERM or SIGINT drains, a second one ends at once, SIGHUP reloads the policies.

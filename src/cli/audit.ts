@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander'
 import type { AuditEvent, AuditPeriod, PortcullisClient } from '../../sdk/typescript/client.js'
-import { instant, wholeNumber } from './call-options.js'
+import { hostPort, instant, wholeNumber } from './call-options.js'
 import { CommandFailed, type ExitCode, type Io, UsageError } from './command.js'
 import { overviewBox, percent } from './overview.js'
 import { serverClient } from './server-client.js'
 import { snakeCase } from './snake-case.js'
-import { type Column, clean, type Terminal, table } from './terminal.js'
+import { type Column, clean, jsonLine, type Terminal, table } from './terminal.js'
 
 /** The most rows or events that the server gives at a time. */
 const MAX_ROWS = 100
@@ -73,7 +73,8 @@ export function auditCommand(io: Io, end: (code: ExitCode) => void): Command {
 }
 
 function withServer(command: Command): Command {
-  return command.option('--server <host:port>', 'server to ask', '127.0.0.1:50051').option('--json', 'print JSON')
+  const server = new Option('--server <host:port>', 'server to ask').argParser(hostPort).default('127.0.0.1:50051')
+  return command.addOption(server).option('--json', 'print JSON')
 }
 
 function withPeriod(command: Command): Command {
@@ -100,7 +101,7 @@ async function ask(server: string, question: (client: PortcullisClient) => Promi
 }
 
 async function print(io: Io, flags: Flags, answer: Answer): Promise<ExitCode> {
-  await io.out.write(`${flags.json === true ? JSON.stringify(answer.json) : answer.text.trimEnd()}\n`)
+  await io.out.write(flags.json === true ? jsonLine(answer.json) : `${answer.text.trimEnd()}\n`)
   return 0
 }
 
@@ -176,17 +177,17 @@ async function get(io: Io, client: PortcullisClient, id: string, flags: Flags): 
 
 async function tail(io: Io, client: PortcullisClient, flags: TailFlags): Promise<ExitCode> {
   const line = (event: AuditEvent): string =>
-    flags.json === true ? JSON.stringify(eventJson(event)) : eventLine(io, event)
+    flags.json === true ? jsonLine(eventJson(event)) : `${eventLine(io, event)}\n`
   if (!flags.follow) {
     if (flags.limit > MAX_ROWS)
       throw new UsageError(`--no-follow shows at most ${MAX_ROWS} events; follow, or ask for fewer`)
     const events = flags.limit === 0 ? [] : await client.auditQuery({ limit: flags.limit })
-    for (const event of [...events].reverse()) await io.out.write(`${line(event)}\n`)
+    for (const event of [...events].reverse()) await io.out.write(line(event))
     return 0
   }
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
-  for await (const event of client.auditTail(flags.limit, stop.signal)) await io.out.write(`${line(event)}\n`)
+  for await (const event of client.auditTail(flags.limit, stop.signal)) await io.out.write(line(event))
   return 0
 }
 
@@ -198,7 +199,7 @@ function eventLine(io: Io, event: AuditEvent): string {
 }
 
 function details(event: AuditEvent): string {
-  const rows = Object.entries(snakeCase(event) as Record<string, unknown>)
+  const rows = Object.entries(fieldsOf(event))
   const width = Math.max(...rows.map(([key]) => key.length))
   return rows
     .map(([key, value]) => `${key.padEnd(width)}  ${clean(Array.isArray(value) ? value.join(', ') : String(value))}`)
@@ -207,12 +208,17 @@ function details(event: AuditEvent): string {
 
 /** With the masked arguments as JSON, their keys the agent's own, instead of a text that holds JSON. */
 function eventJson(event: AuditEvent): object {
-  const { arguments_json: text, ...rest } = snakeCase(event) as Record<string, unknown>
+  const { arguments_json: text, ...rest } = fieldsOf(event)
   try {
     return { ...rest, arguments: JSON.parse(String(text)) as unknown }
   } catch {
     return { ...rest, arguments_json: text }
   }
+}
+
+/** In the proto's spelling; protobuf puts lists first, people look for the decision first. */
+function fieldsOf({ ruleIds, monitoredRuleIds, ...event }: AuditEvent): Record<string, unknown> {
+  return snakeCase({ ...event, ruleIds, monitoredRuleIds }) as Record<string, unknown>
 }
 
 function day(date: Date): string {

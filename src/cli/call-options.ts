@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseTimestamp } from '../language/literals.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
 import { JsonError } from '../model/json-error.js'
 import { parseJson, parseJsonObject } from '../model/parse-json.js'
@@ -52,18 +53,16 @@ export function addDecisionOptions(command: Command): Command {
 export function requestOf(flags: CallFlags, explain: boolean): DecideRequest {
   if (flags.tool === undefined) throw new UsageError('--tool is missing')
   const given = flags.args === undefined ? {} : object(flags.args, '--args')
-  const single = Object.fromEntries(
-    flags.arg.map((pair) => keyValue(pair, '--arg')).map(([key, text]) => [key, jsonOrText(text)]),
-  )
+  const single = entries(flags.arg, '--arg', Object.keys(given)).map(([key, text]) => [key, jsonOrText(text)])
   try {
     return readRequest(
       {
         tool: flags.tool,
         environment: flags.env,
-        agent: { id: flags.agent, labels: Object.fromEntries(flags.label.map((pair) => keyValue(pair, '--label'))) },
+        agent: { id: flags.agent, labels: Object.fromEntries(entries(flags.label, '--label')) },
         ...(flags.principal === undefined ? {} : { principal: flags.principal }),
         ...(flags.session === undefined ? {} : { session_id: flags.session }),
-        arguments: { ...given, ...single },
+        arguments: { ...given, ...Object.fromEntries(single) },
         context: flags.context === undefined ? {} : object(flags.context, '--context'),
         explain,
       },
@@ -93,23 +92,36 @@ function jsonOrText(text: string): JsonValue {
   }
 }
 
-function keyValue(pair: string, flag: string): [string, string] {
-  const at = pair.indexOf('=')
-  if (at < 1) throw new UsageError(`${flag} must look like key=value, not \`${pair}\``)
-  return [pair.slice(0, at), pair.slice(at + 1)]
+/** Of `key=value` pairs; as strict about keys as the reader of JSON, so that flags say no more than a request can. */
+function entries(pairs: readonly string[], flag: string, taken: readonly string[] = []): readonly [string, string][] {
+  const keys = new Set(taken)
+  return pairs.map((pair) => {
+    const at = pair.indexOf('=')
+    if (at < 1) throw new UsageError(`${flag} must look like key=value, not \`${pair}\``)
+    const key = pair.slice(0, at)
+    if (key === '__proto__') throw new UsageError(`${flag}: the key \`__proto__\` is not accepted`)
+    if (keys.has(key)) throw new UsageError(`${flag}: the key \`${key}\` is given twice`)
+    keys.add(key)
+    return [key, pair.slice(at + 1)]
+  })
 }
 
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value]
 }
 
-const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/
-
 /** Milliseconds since the epoch. A time without zone is refused: it would mean another instant on another machine. */
 export function instant(text: string): number {
-  const ms = /^\d{1,15}$/.test(text) ? Number(text) : INSTANT.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('write it like 2026-01-05T12:00Z')
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) : parseTimestamp(text)
+  if (ms === null) throw new InvalidArgumentError('write it like 2026-01-05T12:00Z')
   return ms
+}
+
+/** A server's address, `host:port` or `[::1]:port`. */
+export function hostPort(text: string): string {
+  const port = Number(/^(?:\[[\da-f:.%]+\]|[^\s:/[\]]+):(\d{1,5})$/i.exec(text)?.[1])
+  if (!(port >= 1 && port <= 65_535)) throw new InvalidArgumentError('write it like 127.0.0.1:50051 or [::1]:50051')
+  return text
 }
 
 export function wholeNumber(from: number, to: number): (text: string) => number {

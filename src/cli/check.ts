@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { CheckedBundle } from '../language/checked.js'
 import { checkFolder, countFindings, printDiagnostics } from './bundle.js'
 import type { ExitCode, Io } from './command.js'
-import { plural } from './terminal.js'
+import { jsonLine, plural } from './terminal.js'
 
 interface Flags {
   readonly strict?: boolean
@@ -25,7 +25,7 @@ async function run(io: Io, folder: string, flags: Flags): Promise<ExitCode> {
   )
   if (flags.json === true) {
     const { revision, diagnostics } = bundle
-    await io.out.write(`${JSON.stringify({ ok: !bad, revision, counts: counts(bundle), diagnostics })}\n`)
+    await io.out.write(jsonLine({ ok: !bad, revision, counts: counts(bundle), diagnostics }))
     return bad ? 1 : 0
   }
   await printDiagnostics(bundle.diagnostics, io.out)

@@ -8,7 +8,7 @@ import { JsonError } from '../model/json-error.js'
 import { parseJson } from '../model/parse-json.js'
 import { collect } from './call-options.js'
 import { type ExitCode, type Io, UsageError } from './command.js'
-import { clean, plural } from './terminal.js'
+import { clean, jsonLine, plural } from './terminal.js'
 
 interface Flags {
   readonly name?: string
@@ -42,14 +42,14 @@ async function run(io: Io, file: string, flags: Flags): Promise<ExitCode> {
   if (!isName(name)) throw new UsageError(`--name: \`${name}\` is no name: letters, digits, \`_\` and inner \`-\``)
   const conversion = convertBundle(json, { name, lists: listFiles(flags.list) })
   if (!conversion.ok) {
-    if (flags.json === true) await io.out.write(`${JSON.stringify({ problems: conversion.problems })}\n`)
+    if (flags.json === true) await io.out.write(jsonLine({ problems: conversion.problems }))
     for (const { path: at, message } of conversion.problems)
       await io.err.write(`${clean(file)}: ${clean(at)} ${clean(message)}\n`)
     await io.err.write(`${plural(conversion.problems.length, 'problem')}; nothing was converted\n`)
     return 1
   }
   if (flags.json === true) {
-    await io.out.write(`${JSON.stringify({ policy: conversion.text, empty_lists: conversion.emptyLists })}\n`)
+    await io.out.write(jsonLine({ policy: conversion.text, empty_lists: conversion.emptyLists }))
   } else if (flags.output === undefined) await io.out.write(conversion.text)
   else await writeFile(flags.output, conversion.text)
   for (const list of conversion.emptyLists) {

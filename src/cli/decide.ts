@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { PolicySet } from '../compiler/policy-set.js'
 import { decide } from '../engine/decide.js'
 import { canonicalJson } from '../model/canonical-json.js'
@@ -8,7 +8,7 @@ import { JsonError } from '../model/json-error.js'
 import type { Outcome } from '../model/outcome.js'
 import { JSON_LIMITS, parseJsonObject } from '../model/parse-json.js'
 import { goodBundle, policySetOf } from './bundle.js'
-import { addCallOptions, addDecisionOptions, type CallFlags, requestOf } from './call-options.js'
+import { addCallOptions, addDecisionOptions, type CallFlags, hostPort, requestOf } from './call-options.js'
 import { type ExitCode, type Io, UsageError } from './command.js'
 import { paintOutcome } from './explain.js'
 import { type InputLine, lines, MAX_LINE_BYTES } from './ndjson.js'
@@ -16,7 +16,7 @@ import { type DecideRequest, RequestError, readRequest } from './request.js'
 import { responseJson } from './response.js'
 import { serverClient } from './server-client.js'
 import { snakeCase } from './snake-case.js'
-import { clean } from './terminal.js'
+import { clean, jsonLine } from './terminal.js'
 
 interface Flags extends CallFlags {
   readonly policies: string
@@ -31,7 +31,12 @@ export function decideCommand(io: Io, end: (code: ExitCode) => void): Command {
     'answer one call given by flags, or requests as NDJSON from standard input, one answer a line in their order',
   )
   return addDecisionOptions(addCallOptions(command))
-    .option('--server <host:port>', 'ask a running server, which records its decisions, instead of the folder')
+    .addOption(
+      new Option(
+        '--server <host:port>',
+        'ask a running server, which records its decisions, instead of the folder',
+      ).argParser(hostPort),
+    )
     .option('--explain', 'add near misses to every answer')
     .option('--exit-code', 'exit 1 unless every answer is ALLOW')
     .option('--json', 'print the answer to one call as JSON; NDJSON requests are always answered so')
@@ -94,7 +99,9 @@ async function serverDecider(server: string, flags: Flags): Promise<Decider> {
         dryRun,
       }
       const response = await client.ask((server) => server.decide(request))
-      return { outcome: response.outcome, reason: response.reason, json: snakeCase(response) }
+      const { outcome, reason, reasonCode, ...rest } = response
+      // In the order of the folder's answers; protobuf puts lists first.
+      return { outcome, reason, json: snakeCase({ outcome, reason, reasonCode, ...rest }) }
     },
     close: () => client.close(),
   }
@@ -103,7 +110,7 @@ async function serverDecider(server: string, flags: Flags): Promise<Decider> {
 async function decideOne(io: Io, flags: Flags, decider: Decider, request: DecideRequest): Promise<ExitCode> {
   const { outcome, reason, json } = await decider.decide(request)
   const asJson = flags.json === true || flags.explain === true
-  await io.out.write(`${asJson ? JSON.stringify(json) : `${paintOutcome(outcome, io.out)}  ${clean(reason)}`}\n`)
+  await io.out.write(asJson ? jsonLine(json) : `${paintOutcome(outcome, io.out)}  ${clean(reason)}\n`)
   return flags.exitCode === true && outcome !== 'ALLOW' ? 1 : 0
 }
 
@@ -114,7 +121,7 @@ async function decideLines(io: Io, flags: Flags, decider: Decider): Promise<Exit
     const answer = await answerLine(line, flags, decider)
     if ('error' in answer) bad = true
     else if (answer.outcome !== 'ALLOW') refused = true
-    await io.out.write(`${JSON.stringify('error' in answer ? answer : answer.json)}\n`)
+    await io.out.write(jsonLine('error' in answer ? answer : answer.json))
   }
   return bad || (refused && flags.exitCode === true) ? 1 : 0
 }

@@ -3,7 +3,7 @@ import { explainIndex, type IndexedRule } from '../compiler/explain-index.js'
 import { goodBundle, policySetOf } from './bundle.js'
 import type { ExitCode, Io } from './command.js'
 import { snakeCase } from './snake-case.js'
-import { type Column, clean, plural, table } from './terminal.js'
+import { type Column, clean, jsonLine, plural, table } from './terminal.js'
 
 interface Flags {
   readonly tenant: string
@@ -25,8 +25,7 @@ async function run(io: Io, folder: string, flags: Flags): Promise<ExitCode> {
   const bundle = await goodBundle(folder, io.err)
   const rules = explainIndex(policySetOf(bundle, flags.tenant))
   const scanned = rules.filter((rule) => rule.access === 'scan')
-  if (flags.json === true)
-    await io.out.write(`${JSON.stringify({ scanned: scanned.length, rules: rules.map(asJson) })}\n`)
+  if (flags.json === true) await io.out.write(jsonLine({ scanned: scanned.length, rules: rules.map(asJson) }))
   else await printTable(io, rules, scanned)
   return scanned.length > 0 && !flags.scan ? 1 : 0
 }

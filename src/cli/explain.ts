@@ -7,7 +7,7 @@ import { goodBundle, policySetOf } from './bundle.js'
 import { addCallOptions, addDecisionOptions, type CallFlags, requestOf } from './call-options.js'
 import type { ExitCode, Io } from './command.js'
 import { responseJson } from './response.js'
-import { clean, type Style, type Terminal } from './terminal.js'
+import { clean, jsonLine, type Style, type Terminal } from './terminal.js'
 
 interface Flags extends CallFlags {
   readonly policies: string
@@ -27,8 +27,7 @@ async function run(io: Io, flags: Flags): Promise<ExitCode> {
   const decision = decide(call, { nowMs: flags.now ?? Date.now() }, policySetOf(bundle, flags.tenant), {
     explain: true,
   })
-  const text = flags.json === true ? JSON.stringify(responseJson(decision, '')) : explanation(decision, io.out)
-  await io.out.write(`${text}\n`)
+  await io.out.write(flags.json === true ? jsonLine(responseJson(decision, '')) : `${explanation(decision, io.out)}\n`)
   return 0
 }
 

@@ -7,7 +7,7 @@ import { decodeUtf8 } from '../language/text.js'
 import type { Diagnostic } from '../model/diagnostic.js'
 import { countFindings, printDiagnostics } from './bundle.js'
 import type { ExitCode, Io } from './command.js'
-import { clean, plural } from './terminal.js'
+import { clean, jsonLine, plural } from './terminal.js'
 
 interface Flags {
   readonly check?: boolean
@@ -42,7 +42,7 @@ async function run(io: Io, folder: string, flags: Flags): Promise<ExitCode> {
   }
   const bad = diagnostics.length > 0 || (flags.check === true && changed.length > 0)
   if (flags.json === true) {
-    await io.out.write(`${JSON.stringify({ files: files.length, changed, diagnostics })}\n`)
+    await io.out.write(jsonLine({ files: files.length, changed, diagnostics }))
     return bad ? 1 : 0
   }
   for (const file of changed) await io.out.write(`${clean(file)}\n`)

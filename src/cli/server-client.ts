@@ -27,9 +27,15 @@ export async function serverClient(address: string): Promise<ServerClient> {
       } catch (error) {
         if (!(error instanceof PortcullisError)) throw error
         if (error.code === INVALID_ARGUMENT) throw new RequestError(error.message)
-        throw new CommandFailed(`the server at ${address} did not answer: ${error.message}`)
+        throw new CommandFailed(`the server at ${address} did not answer: ${cause(error.message)}`)
       }
     },
     close: () => client.close(),
   }
+}
+
+/** gRPC wraps the one thing that helps in what it went through. */
+function cause(message: string): string {
+  const failed = /Last error: (?:Error: )?(connect .+?)\. Resolution note:/.exec(message)?.[1]
+  return failed === undefined ? message : `${failed}. Is it running? \`portcullis serve\` starts one`
 }

@@ -1,21 +1,24 @@
+import { escapeUnseen, UNSEEN } from '../model/unseen.js'
+
 /**
  * What is printed and how. Everything that did not come from our own source (rule ids, agents, tools, arguments, file
  * names) goes through {@link clean} first: an agent may be called `\x1b[2J` or hide text behind a bidirectional override.
  */
 
-/** Control characters, bidirectional and invisible formatting, line separators, tag characters, lone surrogates. */
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Variation_Selector}|\p{Surrogate}/gu
-
 /** The text with everything that a terminal would act on, or hide, written as an escape. One line in, one line out. */
 export function clean(text: string): string {
-  return text.replace(UNSAFE, (c) => {
+  return text.replace(UNSEEN, (c) => {
     if (c === '\n') return '\\n'
     if (c === '\t') return '\\t'
     if (c === '\r') return '\\r'
     const code = c.codePointAt(0)!
     return code <= 0xff ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
   })
+}
+
+/** The value as one line of JSON that a terminal can neither act on nor hide; its reader gets the same value. */
+export function jsonLine(value: unknown): string {
+  return `${escapeUnseen(JSON.stringify(value))}\n`
 }
 
 /** {@link clean} for text of several lines whose line breaks are meant. */

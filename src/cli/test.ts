@@ -5,7 +5,7 @@ import type { ExitCode, Io } from './command.js'
 import { nearMissLines } from './explain.js'
 import { progress } from './progress.js'
 import { responseJson } from './response.js'
-import { clean, plural } from './terminal.js'
+import { clean, jsonLine, plural } from './terminal.js'
 
 interface Flags {
   readonly json?: boolean
@@ -30,7 +30,7 @@ async function run(io: Io, folder: string, flags: Flags): Promise<ExitCode> {
   }
   bar.end()
   const failed = results.filter((result) => !result.passed)
-  if (flags.json === true) await io.out.write(`${JSON.stringify(asJson(results))}\n`)
+  if (flags.json === true) await io.out.write(jsonLine(asJson(results)))
   else {
     await printByFile(io, results)
     for (const result of failed) await printFailure(io, result)

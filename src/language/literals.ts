@@ -41,7 +41,9 @@ export function parseTimestamp(text: string): number | null {
     date.getUTCMinutes() === Number(minute)
   if (!exists || Number(second) > 59) return null
   if (zone === 'Z') return local
-  const offset = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6))
+  const [zoneHours, zoneMinutes] = [Number(zone.slice(1, 3)), Number(zone.slice(4, 6))]
+  if (zoneHours > 23 || zoneMinutes > 59) return null
+  const offset = zoneHours * 60 + zoneMinutes
   return local - (zone.startsWith('-') ? -offset : offset) * 60_000
 }
 

@@ -1,4 +1,5 @@
 import type { Diagnostic, Severity } from '../model/diagnostic.js'
+import { escapeUnseen } from '../model/unseen.js'
 
 const ESC = '\u001b['
 const COLORS: Readonly<Record<Severity, string>> = { error: '31', warning: '33', info: '36' }
@@ -65,10 +66,5 @@ function width(text: string): number {
 
 /** A tab is two spaces, so that carets stand right; anything else that a terminal would act on becomes an escape. */
 export function visible(text: string): string {
-  return text
-    .replaceAll('\t', '  ')
-    .replace(
-      /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
-      (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    )
+  return escapeUnseen(text.replaceAll('\t', '  '))
 }

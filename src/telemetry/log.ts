@@ -1,4 +1,5 @@
 import type { Log, LogFields } from '../model/log.js'
+import { escapeUnseen } from '../model/unseen.js'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -14,11 +15,6 @@ export interface LogOptions {
   readonly nowMs: () => number
 }
 
-/**
- * Characters that change what a terminal, a log viewer or a reader sees without being seen: C0 and C1 controls, line and
- * paragraph separators, zero-width and directional marks, the byte order mark.
- */
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 /** Longer values are cut: a log line is not the place for an agent's 256 KiB of arguments. */
 const MAX_VALUE_CHARACTERS = 8_192
 
@@ -70,9 +66,4 @@ function cut(text: string): string {
   return text.length <= MAX_VALUE_CHARACTERS
     ? text
     : `${text.slice(0, MAX_VALUE_CHARACTERS)}… (${text.length} characters)`
-}
-
-/** Writes what cannot be seen as `\uXXXX`, which is also valid inside a JSON string. */
-export function escapeUnseen(text: string): string {
-  return text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -150,6 +150,32 @@ t.test('decide: one call by flags', async (t) => {
   })
 })
 
+t.test('decide: flags say no more than a request can', async (t) => {
+  const dir = t.testdir({ 'a.policy': GOOD })
+  const wrong: readonly (readonly [flags: readonly string[], message: string])[] = [
+    [['--arg', 'amount=1', '--arg', 'amount=1000'], '--arg: the key `amount` is given twice'],
+    [['--args', '{"amount":1}', '--arg', 'amount=1000'], '--arg: the key `amount` is given twice'],
+    [['--args', '{"amount":1,"amount":1000}'], '--args: the key "amount" is given twice (at $, byte 12)'],
+    [['--arg', '__proto__=1'], '--arg: the key `__proto__` is not accepted'],
+    [['--args', '{"__proto__":1}'], '--args: the key `__proto__` is not accepted (at $, byte 1)'],
+    [['--label', '__proto__=a'], '--label: the key `__proto__` is not accepted'],
+    [['--label', 'team=a', '--label', 'team=b'], '--label: the key `team` is given twice'],
+    [['--arg', 'amount'], '--arg must look like key=value, not `amount`'],
+    [['--args', '[1]'], '--args: expected a JSON object, found an array (at $, byte 0)'],
+    [['--args', '{'], '--args: expected a key in double quotes, found the end of the text (at $, byte 1)'],
+    [['--agent', ''], '`agent.id` is empty'],
+    [['--env', ''], '`environment` is empty'],
+  ]
+  for (const [flags, message] of wrong) {
+    const run = await inProcess(['decide', '-p', dir, '--tool', 'issue_refund', ...flags])
+    t.same(run, { code: 2, out: '', err: `portcullis: ${message}\n` }, flags.join(' '))
+  }
+  for (const now of ['2026-02-30', '2026-01-05T25:00Z', '2026-01-05T10:00', 'yesterday', '2026-01-05T10:00+25:00']) {
+    const run = await inProcess(['decide', '-p', dir, '--tool', 'issue_refund', '--now', now])
+    t.match(run, { code: 2, out: '', err: /write it like 2026-01-05T12:00Z/ }, now)
+  }
+})
+
 t.test('decide: NDJSON in order, a bad line an error in its place', async (t) => {
   const dir = t.testdir({ 'a.policy': GOOD })
   const call = (id: string, amount: number, more: object = {}): string =>
@@ -308,11 +334,18 @@ t.test('hostile names cannot act on the terminal', async (t) => {
   const run = await inProcess(['explain', '-p', dir, '--tool', name, '--agent', name])
   t.equal(run.code, 0)
   t.match(run.out, String.raw`x\x1b[2Jy\u{202e}z\nw`)
+  const answer = await inProcess(
+    ['decide', '-p', dir],
+    JSON.stringify({ request_id: '\u009b31m\u202e', agent: name, tool: name, environment: 'prod' }),
+  )
   mkdirSync(path.join(dir, 'sub'))
   writeFileSync(path.join(dir, 'sub', 'a\u001b[31m.policy'), 'rule {')
   const check = await inProcess(['check', dir])
   t.equal(check.code, 1)
-  for (const text of [run.out, run.err, check.out, check.err]) t.notMatch(text, /[\u001b\u202e]/)
+  const asJson = await inProcess(['check', dir, '--json'])
+  for (const { out, err } of [run, check, asJson, answer]) t.notMatch(out + err, /[\u001b\u009b\u202e]/)
+  t.match(JSON.parse(answer.out), { request_id: '\u009b31m\u202e' }, 'and JSON says the same as before')
+  t.match(JSON.parse(asJson.out), { diagnostics: [{ location: { file: 'sub/a\u001b[31m.policy' } }] })
 })
 
 t.test('as a process: exit codes, both streams, standard input', async (t) => {
@@ -364,5 +397,15 @@ t.test('a reader that goes away is no failure', async (t) => {
 
 t.test('audit: a server that is not there', async (t) => {
   const run = await inProcess(['audit', 'totals', '--server', '127.0.0.1:1'])
-  t.match(run, { code: 1, out: '', err: /portcullis: the server at 127\.0\.0\.1:1 did not answer: / })
+  t.same(run, {
+    code: 1,
+    out: '',
+    err:
+      'portcullis: the server at 127.0.0.1:1 did not answer: connect ECONNREFUSED 127.0.0.1:1. ' +
+      'Is it running? `portcullis serve` starts one\n',
+  })
+  for (const address of ['foo', '127.0.0.1:0', '127.0.0.1:99999', 'http://127.0.0.1:1', '::1:1', ':1']) {
+    const wrong = await inProcess(['audit', 'totals', '--server', address])
+    t.match(wrong, { code: 2, out: '', err: /write it like 127\.0\.0\.1:50051 or \[::1\]:50051/ }, address)
+  }
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { LogFields } from '../../src/model/log.js'
-import { createLog, escapeUnseen } from '../../src/telemetry/log.js'
+import { escapeUnseen } from '../../src/model/unseen.js'
+import { createLog } from '../../src/telemetry/log.js'
 
 const TIME = Date.UTC(2026, 0, 5, 10, 0, 0, 7)
 
