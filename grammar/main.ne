@@ -1,11 +1,11 @@
 # One declaration of a policy file. Each construct has a file of its own, included here and named in `declaration`.
 # Every part names the lexer again, since nearley would otherwise split its keywords into letters.
 # House rules: left recursion only (right recursion is quadratic in nearley), no EBNF repetition (`:*` copies its list at
-# every step), postprocessors pure (see src/language/build.ts), and one way only to derive any text.
+# every step), postprocessors pure (see src/language/build/), and one way only to derive any text.
 @preprocessor typescript
 @{%
 import type { Identifier } from '../ast.js'
-import * as build from '../build.js'
+import * as build from '../build/index.js'
 import { lexer, type Token } from '../lexer.js'
 %}
 @lexer lexer

@@ -13,6 +13,7 @@ import {
   FUNCTIONS,
   type FunctionName,
   NUMBER,
+  OP_WORDS,
   STRING,
   type Type,
   VIEWS,
@@ -578,20 +579,6 @@ const ARITHMETIC: Readonly<Record<string, Type>> = {
   'duration * number': DURATION,
   'duration / number': DURATION,
   'number * duration': DURATION,
-}
-
-export const OP_WORDS: Readonly<Record<RelationOp, string>> = {
-  in: 'in',
-  'not-in': 'not in',
-  contains: 'contains',
-  'contains-any': 'contains any of',
-  'contains-all': 'contains all of',
-  intersects: 'intersects',
-  subset: 'subset of',
-  'starts-with': 'starts with',
-  'ends-with': 'ends with',
-  like: 'like',
-  under: 'under',
 }
 
 const itemOf = (type: Type): Type => (type.kind === 'list' ? type.item : type.kind === 'string' ? STRING : ANY)

@@ -10,7 +10,6 @@ import type {
   NamePattern,
   ObligationNode,
   Parameter,
-  RelationOp,
   Rule,
   RuleBody,
   RuleEffect,
@@ -20,6 +19,7 @@ import type {
 } from './ast.js'
 import { isGlobWord, isReserved, isTagWord, isWord } from './lexer.js'
 import { DAY_NAMES, printDuration, printString, printTimeOfDay, printTimestamp } from './literals.js'
+import { OP_WORDS } from './vocabulary.js'
 
 /**
  * Trees to text that parses to the same tree, in the one layout that `fmt` writes. With `source`, the text that the tree
@@ -120,20 +120,6 @@ enum Level {
   Postfix = 8,
 }
 
-const RELATION_WORDS: Readonly<Record<RelationOp, string>> = {
-  in: 'in',
-  'not-in': 'not in',
-  contains: 'contains',
-  'contains-any': 'contains any of',
-  'contains-all': 'contains all of',
-  intersects: 'intersects',
-  subset: 'subset of',
-  'starts-with': 'starts with',
-  'ends-with': 'ends with',
-  like: 'like',
-  under: 'under',
-}
-
 class Printer {
   readonly #source: string | undefined
   readonly #spread: boolean
@@ -188,7 +174,7 @@ class Printer {
       case 'compare':
         return `${this.expr(expr.left, Level.Sum)} ${expr.op} ${this.expr(expr.right, Level.Sum)}`
       case 'relation':
-        return `${this.expr(expr.left, Level.Sum)} ${RELATION_WORDS[expr.op]} ${this.expr(expr.right, Level.Sum)}`
+        return `${this.expr(expr.left, Level.Sum)} ${OP_WORDS[expr.op]} ${this.expr(expr.right, Level.Sum)}`
       case 'matches':
         return `${this.expr(expr.subject, Level.Sum)} matches /${expr.pattern}/${expr.flags}`
       case 'exists':

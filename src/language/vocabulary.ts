@@ -1,3 +1,5 @@
+import type { RelationOp } from './ast.js'
+
 /**
  * The words that expressions may use, with their types: one table for the checker (types and hints), the compiler
  * (implementations) and the documentation. A view parses a text by the rules of its field; a text that does not parse is
@@ -129,3 +131,18 @@ export const FUNCTIONS = {
   recipients: { args: [ANY], result: STRINGS },
 } as const satisfies Record<string, { args: readonly Type[]; result: Type }>
 export type FunctionName = keyof typeof FUNCTIONS
+
+/** The operators between two values, as they are written. */
+export const OP_WORDS: Readonly<Record<RelationOp, string>> = {
+  in: 'in',
+  'not-in': 'not in',
+  contains: 'contains',
+  'contains-any': 'contains any of',
+  'contains-all': 'contains all of',
+  intersects: 'intersects',
+  subset: 'subset of',
+  'starts-with': 'starts with',
+  'ends-with': 'ends with',
+  like: 'like',
+  under: 'under',
+}

@@ -1,8 +1,16 @@
+import { assertNever } from '../model/assert-never.js'
 import type { Expr } from './ast.js'
 
 /** Direct subexpressions, in the order of the text. */
 export function children(expr: Expr): readonly Expr[] {
   switch (expr.kind) {
+    case 'literal':
+    case 'duration':
+    case 'timestamp':
+    case 'cidr':
+    case 'name':
+    case 'reference':
+      return []
     case 'list-literal':
       return expr.items
     case 'map-literal':
@@ -30,7 +38,7 @@ export function children(expr: Expr): readonly Expr[] {
     case 'quantifier':
       return [expr.over, expr.body]
     default:
-      return []
+      return assertNever(expr)
   }
 }
 

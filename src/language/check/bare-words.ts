@@ -1,5 +1,5 @@
 import type { Expr } from '../ast.js'
-import { isRoot } from '../build.js'
+import { isRoot } from '../build/expression.js'
 import { children } from '../walk.js'
 import { type Check, type CheckContext, everyLayer } from './context.js'
 
