@@ -6,35 +6,51 @@ interface Kept {
   readonly decision: Decision
 }
 
-/** A power of two. */
-const SLOTS = 8_192
+/** Powers of two: a slot costs 8 bytes, and a small policy set has few different answers. */
+const FEWEST_SLOTS = 256
+const MOST_SLOTS = 32_768
+/** Rules match in more combinations than there are rules. */
+const ANSWERS_PER_ENTRY = 8
 
 /**
  * Answers made before, by the exact list of what matched. Not a cache of decisions: every call is judged anew, and only the
- * wording of the answer, which follows from the matches alone, is used again. One slot a hash, the newest wins.
+ * wording of the answer, which follows from the matches alone, is used again. Two slots a hash; the older answer goes.
  */
 export class Answers {
-  readonly #slots: (Kept | undefined)[] = new Array<Kept | undefined>(SLOTS).fill(undefined)
+  readonly #slots: (Kept | undefined)[]
 
-  get(matches: Int32Array, isUndeclaredTool: boolean): Decision | undefined {
-    const kept = this.#slots[slotOf(matches)]
-    if (kept === undefined || kept.isUndeclaredTool !== isUndeclaredTool) return undefined
-    return isEqual(kept.matches, matches) ? kept.decision : undefined
+  /** @param entries of the policy set */
+  constructor(entries: number) {
+    let slots = FEWEST_SLOTS
+    while (slots < MOST_SLOTS && slots < ANSWERS_PER_ENTRY * entries) slots *= 2
+    this.#slots = new Array<Kept | undefined>(slots).fill(undefined)
   }
 
+  /** @param matched of which the first `count` are what matched */
+  get(matched: Int32Array, count: number, isUndeclaredTool: boolean): Decision | undefined {
+    const slot = this.#slotOf(matched, count)
+    const first = this.#slots[slot]
+    if (first !== undefined && isSame(first, matched, count, isUndeclaredTool)) return first.decision
+    const second = this.#slots[slot ^ 1]
+    return second !== undefined && isSame(second, matched, count, isUndeclaredTool) ? second.decision : undefined
+  }
+
+  /** @param matches is kept, and must not change */
   set(matches: Int32Array, isUndeclaredTool: boolean, decision: Decision): void {
-    this.#slots[slotOf(matches)] = { matches: matches.slice(), isUndeclaredTool, decision }
+    const slot = this.#slotOf(matches, matches.length)
+    this.#slots[slot ^ 1] = this.#slots[slot]
+    this.#slots[slot] = { matches, isUndeclaredTool, decision }
+  }
+
+  #slotOf(matched: Int32Array, count: number): number {
+    let hash = count
+    for (let i = 0; i < count; i++) hash = Math.imul(hash ^ matched[i]!, 0x9e3779b1) ^ (hash >>> 15)
+    return (hash >>> 8) & (this.#slots.length - 1)
   }
 }
 
-function slotOf(matches: Int32Array): number {
-  let hash = matches.length
-  for (let i = 0; i < matches.length; i++) hash = Math.imul(hash ^ matches[i]!, 0x9e3779b1) ^ (hash >>> 15)
-  return (hash >>> 8) & (SLOTS - 1)
-}
-
-function isEqual(a: Int32Array, b: Int32Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+function isSame(kept: Kept, matched: Int32Array, count: number, isUndeclaredTool: boolean): boolean {
+  if (kept.matches.length !== count || kept.isUndeclaredTool !== isUndeclaredTool) return false
+  for (let i = 0; i < count; i++) if (kept.matches[i] !== matched[i]) return false
   return true
 }

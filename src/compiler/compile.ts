@@ -17,7 +17,7 @@ import {
   type RuleEntry,
 } from './entry.js'
 import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
-import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Patterns } from './lift.js'
+import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Vocabulary } from './lift.js'
 import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
 import { TRUE, toTruth } from './predicate/truth.js'
@@ -48,7 +48,12 @@ interface Draft {
 
 class Compilation {
   readonly #predicates = new Predicates()
-  readonly #patterns: Patterns = { tools: new NamePatterns(), environments: new NamePatterns() }
+  readonly #vocabulary: Vocabulary = {
+    tools: new NamePatterns(),
+    environments: new NamePatterns(),
+    features: new Map(),
+    predicates: this.#predicates,
+  }
   readonly #drafts: Draft[] = []
   readonly #always: DefaultEntry[] = []
   readonly #diagnostics: Diagnostic[] = []
@@ -76,16 +81,19 @@ class Compilation {
       lifted: drafts.map(({ lifted }) => lifted),
       always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareDefaults) },
       predicates: this.#predicates,
-      index: new RuleIndex(indexed, this.#patterns, tags),
+      index: new RuleIndex(indexed, this.#vocabulary, tags),
     })
   }
 
   #toIndexed(entry: Entry, lifted: Lifted, number: number): IndexedEntry {
     const { costs } = this.#predicates
-    const clauses = entry.clauses.filter((clause) => !lifted.settled.has(clause.expr))
-    const predicates = [...new Set([...entry.scope, ...clauses.map((clause) => clause.predicate)])]
+    const predicates = [...entry.scope]
+    for (const { expr, predicate } of entry.clauses) {
+      if (!lifted.settled.includes(expr) && !predicates.includes(predicate)) predicates.push(predicate)
+    }
     predicates.sort((a, b) => costs[a]! - costs[b]!)
-    return { entry: number, predicates, unknownMatches: entry.unknownMatches, keys: lifted.keys, lifted }
+    const { equalities, ranges } = lifted
+    return { entry: number, predicates, unknownMatches: entry.unknownMatches, equalities, ranges, lifted }
   }
 
   #addDefault(layer: Layer, policy: CheckedPolicy): void {
@@ -141,9 +149,7 @@ class Compilation {
     lifted.exceptToolTerms = tagged?.except?.slice(0, lifted.scopeToolTerms) ?? null
     const clauses = this.#toClauses(conjuncts, rule, checked)
     if (clauses === null) return null
-    for (const { expr, text } of clauses) {
-      liftConjunct(expr, checked.lists, text, lifted, this.#patterns, this.#predicates)
-    }
+    for (const { expr } of clauses) liftConjunct(expr, checked.lists, lifted, this.#vocabulary)
     if (rule.active !== null) lifted.scope.push(this.#activePredicate(rule.active))
     const entry = toRuleEntry(layer, rule, lifted.scope, clauses)
     const tightens = lifted.exceptToolTerms !== null && !rule.monitor
@@ -152,7 +158,7 @@ class Compilation {
   }
 
   #liftScope(terms: CheckedRule['scope'], tagKind: 'tag' | 'fleet-tag', lifted: Lifted): boolean {
-    return terms.every((term) => liftScopeTerm(term, this.tenant, tagKind, lifted, this.#patterns, this.#predicates))
+    return terms.every((term) => liftScopeTerm(term, this.tenant, tagKind, lifted, this.#vocabulary))
   }
 
   #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
@@ -171,7 +177,7 @@ class Compilation {
   /** Null for a rule with a pattern or zone that cannot be compiled; the checker finds those, so this is a second wall. */
   #toClauses(conjuncts: readonly Expr[], rule: CheckedRule, checked: CheckedLayer): readonly Clause[] | null {
     try {
-      return conjuncts.map((expr) => this.#toClause(expr, rule, checked))
+      return conjuncts.map((expr) => ({ expr, predicate: this.#predicates.ofCondition(expr, checked.lists) }))
     } catch (error) {
       if (!(error instanceof RegexError) && !(error instanceof RangeError)) throw error
       this.#diagnostics.push({
@@ -181,15 +187,6 @@ class Compilation {
         location: rule.location,
       })
       return null
-    }
-  }
-
-  #toClause(expr: Expr, rule: CheckedRule, checked: CheckedLayer): Clause {
-    return {
-      expr,
-      predicate: this.#predicates.ofCondition(expr, checked.lists),
-      text: () => rule.excerpt(expr.span),
-      location: () => rule.locate(expr.span),
     }
   }
 
@@ -236,7 +233,6 @@ function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], 
     effect,
     monitor: rule.monitor,
     matched,
-    indeterminate: { ...matched, indeterminate: true },
     approval:
       rule.effect.kind === 'require-approval' || rule.effect.kind === 'deny-except'
         ? toRequirement(rule.effect.approval, rule.id, rule.effect.kind === 'deny-except')

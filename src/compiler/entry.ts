@@ -2,7 +2,6 @@ import type { Expr } from '../language/ast.js'
 import type { CheckedPolicy, CheckedRule } from '../language/checked.js'
 import type { ApprovalRequirement, MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome } from '../model/outcome.js'
-import type { Location } from '../model/span.js'
 import type { Findings } from './findings.js'
 
 export type Layer = 'fleet' | 'tenant'
@@ -11,8 +10,6 @@ export type Layer = 'fleet' | 'tenant'
 export interface Clause {
   readonly expr: Expr
   readonly predicate: number
-  readonly text: () => string
-  readonly location: () => Location
 }
 
 interface EntryBase {
@@ -32,8 +29,8 @@ export interface RuleEntry extends EntryBase {
   readonly rule: CheckedRule
   readonly effect: Effect
   readonly monitor: boolean
+  /** As it stands in answers, but for `indeterminate`, which is the call's. */
   readonly matched: MatchedRule
-  readonly indeterminate: MatchedRule
   /** What REQUIRE_APPROVAL and DENY_EXCEPT_APPROVAL ask for. */
   readonly approval: ApprovalRequirement | null
   readonly obligations: readonly Obligation[]

@@ -1,25 +1,33 @@
+import type { Expr, ScopeTerm } from '../language/ast.js'
+import type { CheckedRule } from '../language/checked.js'
 import type { Effect } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
 import { staticCost } from './cost.js'
 import type { Layer } from './entry.js'
+import type { Feature, Lifted, RangeKey } from './lift.js'
 import type { Pattern } from './names.js'
 import type { PolicySet } from './policy-set.js'
 
 /**
  * How a call finds a rule: by one spelled-out name or value, by one of a set, by the automaton over prefixes, suffixes and
- * other globs, by a tool's tag; or by looking at the rule for each call (`scan`).
+ * other globs, by a tool's tag, by the bounds of a number; or by looking at the rule for each call (`scan`).
  */
-export type AccessPath = 'literal' | 'set' | 'prefix' | 'suffix' | 'glob' | 'tag' | 'scan'
+export type AccessPath = 'literal' | 'set' | 'prefix' | 'suffix' | 'glob' | 'tag' | 'range' | 'scan'
 
-export interface IndexedRule {
+export interface Access {
+  readonly access: AccessPath
+  /** What the access path goes by, in the author's words: `tool refund`, `args.kind == "x"`; empty for a scan. */
+  readonly by: string
+}
+
+export interface IndexedRule extends Access {
   readonly ruleId: string
   readonly policy: string
   readonly layer: Layer
   readonly effect: Effect
   readonly location: Location
-  readonly access: AccessPath
-  /** What the access path goes by, in the author's words: `tool refund`, `args.kind == "x"`; empty for a scan. */
-  readonly by: string
+  /** How the rule is told from others of its tool or environment, in the same terms; null where all of these are looked at. */
+  readonly within: Access | null
   /** Every part of the rule that the index decides or could decide by. */
   readonly lifted: readonly string[]
   /** Programs built at load that hold the rule. */
@@ -34,39 +42,66 @@ export interface IndexedRule {
 export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
   const { entries, index, lifted } = policySet
   const buckets = index.bucketCounts()
+  const branches = index.branches()
   const walked = index.walkedForEveryTool()
   return entries.flatMap((entry, number) => {
     // A rule with a second entry, for tools that only the tenant tagged, is listed once.
     if (entry.kind !== 'rule' || lifted[number]!.exceptToolTerms !== null) return []
-    const { texts, keys } = lifted[number]!
+    const { rule } = entry
+    const { sources, equalities, ranges } = lifted[number]!
+    const keys = [...equalities.map(({ source }) => source), ...ranges.flatMap((range) => range.sources)]
     return {
-      ruleId: entry.rule.id,
+      ruleId: rule.id,
       policy: entry.policy,
       layer: entry.layer,
       effect: entry.effect,
-      location: entry.rule.location,
-      ...accessOf(number),
-      lifted: [...texts, ...keys.map((key) => key.text)],
+      location: rule.location,
+      ...accessOf(number, rule),
+      lifted: [...sources, ...keys].map((source) => textOf(source, rule)),
       buckets: buckets[number]!,
       cost: entry.clauses.reduce((sum, { expr }) => sum + staticCost(expr), entry.scope.length),
     }
   })
 
-  function accessOf(number: number): Pick<IndexedRule, 'access' | 'by' | 'whyScan'> {
+  function accessOf(number: number, rule: CheckedRule): Pick<IndexedRule, 'access' | 'by' | 'within' | 'whyScan'> {
     const anchor = index.anchorOf(number)
-    const key = lifted[number]!.keys[0]
+    const branch = branches.get(number)
+    const within = branch === undefined ? null : accessWithin(lifted[number]!, branch.feature, rule)
     if (anchor !== undefined) {
-      return { access: pathOf(anchor.patterns), by: `${anchor.on} ${spell(anchor.patterns)}`, whyScan: null }
+      const by = `${anchor.on} ${spell(anchor.patterns)}`
+      return { access: pathOf(anchor.patterns), by, within, whyScan: null }
     }
-    if (key !== undefined && !walked.has(number)) {
-      return { access: key.values.length === 1 ? 'literal' : 'set', by: key.text, whyScan: null }
-    }
-    const why =
-      key === undefined
-        ? 'it names no tool and no environment, and tests no value for equality: say `on tool …` or `on env …`'
-        : `fewer rules than a table pays for test \`${key.text}\`: walking them costs less`
-    return { access: 'scan', by: '', whyScan: why }
+    if (within !== null && !walked.has(number)) return { ...within, within: null, whyScan: null }
+    return { access: 'scan', by: '', within: null, whyScan: whyScan(lifted[number]!, rule) }
   }
+}
+
+function accessWithin({ equalities, ranges }: Lifted, feature: Feature, rule: CheckedRule): Access {
+  const equality = equalities.find((key) => key.feature === feature)
+  if (equality !== undefined) {
+    return { access: equality.values.length === 1 ? 'literal' : 'set', by: textOf(equality.source, rule) }
+  }
+  return { access: 'range', by: boundsOf(ranges.find((range) => range.feature === feature)!, rule) }
+}
+
+function boundsOf({ sources }: RangeKey, rule: CheckedRule): string {
+  return sources.map((source) => textOf(source, rule)).join(' and ')
+}
+
+function whyScan({ equalities, ranges }: Lifted, rule: CheckedRule): string {
+  const [equality] = equalities
+  const [range] = ranges
+  if (equality === undefined && range === undefined) {
+    return 'it names no tool and no environment, and tests no value for equality or bounds: say `on tool …` or `on env …`'
+  }
+  const test = equality !== undefined ? textOf(equality.source, rule) : boundsOf(range!, rule)
+  return `fewer rules than a table pays for test \`${test}\`: walking them costs less`
+}
+
+function textOf(source: Expr | ScopeTerm, rule: CheckedRule): string {
+  if (source.kind !== 'scope' && source.kind !== 'scope-label') return rule.excerpt(source.span)
+  const on = source.kind === 'scope' ? source.on : `${source.on} ${source.label.name}`
+  return `${on} ${spell(source.patterns)}`
 }
 
 /** The least exact of the patterns names the path. */
@@ -84,7 +119,7 @@ function globPath(text: string): 'prefix' | 'suffix' | 'glob' {
   return text.endsWith('*') ? 'prefix' : text.startsWith('*') ? 'suffix' : 'glob'
 }
 
-function spell(patterns: readonly Pattern[]): string {
+function spell(patterns: readonly Pick<Pattern, 'kind' | 'text'>[]): string {
   const names = patterns.map(({ kind, text }) => (kind === 'tag' || kind === 'fleet-tag' ? `tag ${text}` : text))
   return names.length === 1 ? names[0]! : `[${names.join(', ')}]`
 }

@@ -3,8 +3,10 @@ import type { ListItem } from '../language/checked.js'
 import type { Subject } from '../model/call.js'
 import { compileGlob } from './glob.js'
 import type { NamePatterns } from './names.js'
+import { isNumeric } from './predicate/compare.js'
 import type { TruthFn, ValueFn } from './predicate/frame.js'
 import { constantValue } from './predicate/lower.js'
+import { readLabel } from './predicate/reference.js'
 import { toTruth } from './predicate/truth.js'
 import { isList, type Value } from './predicate/value.js'
 import type { Predicates } from './predicates.js'
@@ -14,7 +16,7 @@ const MAX_KEY_VALUES = 64
 
 export type KeyValue = string | number | boolean
 
-/** A value of the call that rules demand by equality, so that a table can pick those that demand this one. */
+/** A value of the call that rules test, so that a table or a tree can pick those that this one may fit. One object a value and type. */
 export interface Feature {
   readonly key: string
   readonly type: 'string' | 'number' | 'boolean'
@@ -24,11 +26,21 @@ export interface Feature {
 }
 
 /** The value of the feature must be one of these. */
-export interface Key {
+export interface EqualityKey {
   readonly feature: Feature
   readonly values: readonly KeyValue[]
-  /** As the author wrote it. */
-  readonly text: string
+  readonly source: ScopeTerm | Expr
+}
+
+/**
+ * The feature must be a number from `low` to `high`. An open end is infinite. What fits the conditions lies within, but not the
+ * other way round: big integers are rounded, and a bound that the conditions leave out is included.
+ */
+export interface RangeKey {
+  readonly feature: Feature
+  low: number
+  high: number
+  readonly sources: Expr[]
 }
 
 /** The indexable part of a rule or a policy. */
@@ -41,18 +53,22 @@ export interface Lifted {
   /** How many of the terms come from `on`; those after them were lifted out of conditions. */
   scopeToolTerms: number
   scopeEnvTerms: number
-  readonly keys: Key[]
+  readonly equalities: EqualityKey[]
+  readonly ranges: RangeKey[]
   /** Predicates of agent, principal and labels. */
   readonly scope: number[]
   /** Conjuncts that tool and environment settle: they need no predicate. */
-  readonly settled: Set<Expr>
-  /** What was lifted, in the author's words, for explain-index. */
-  readonly texts: string[]
+  readonly settled: Expr[]
+  /** What tool and environment decide, for explain-index. */
+  readonly sources: (ScopeTerm | Expr)[]
 }
 
-export interface Patterns {
+/** What the rules of a policy set test: patterns of names, and values of the call. */
+export interface Vocabulary {
   readonly tools: NamePatterns
   readonly environments: NamePatterns
+  readonly features: Map<string, Feature>
+  readonly predicates: Predicates
 }
 
 export function nothingLifted(): Lifted {
@@ -62,10 +78,11 @@ export function nothingLifted(): Lifted {
     envTerms: [],
     scopeToolTerms: 0,
     scopeEnvTerms: 0,
-    keys: [],
+    equalities: [],
+    ranges: [],
     scope: [],
-    settled: new Set(),
-    texts: [],
+    settled: [],
+    sources: [],
   }
 }
 
@@ -80,33 +97,31 @@ export function liftScopeTerm(
   tenant: string,
   tagKind: 'tag' | 'fleet-tag',
   lifted: Lifted,
-  patterns: Patterns,
-  predicates: Predicates,
+  vocabulary: Vocabulary,
 ): boolean {
   if (term.kind === 'scope-label') {
     const label = term.label.name
-    liftSubject(term.on, `${term.on} ${label}`, (subject) => own(subject, label), term.patterns, lifted, predicates)
+    liftSubject(term, `${term.on} ${label}`, readLabel(label), lifted, vocabulary)
     return true
   }
+  const { tools, environments } = vocabulary
   switch (term.on) {
     case 'tenant':
       return term.patterns.some((pattern) => fits(pattern)(tenant))
     case 'tool':
       if (term.patterns.some(isEverything)) return true
-      lifted.toolTerms.push(
-        term.patterns.map(({ kind, text }) => patterns.tools.intern(kind === 'tag' ? tagKind : kind, text)),
-      )
+      lifted.toolTerms.push(term.patterns.map(({ kind, text }) => tools.intern(kind === 'tag' ? tagKind : kind, text)))
       lifted.scopeToolTerms++
-      lifted.texts.push(describe('tool', term.patterns))
+      lifted.sources.push(term)
       return true
     case 'env':
       if (term.patterns.some(isEverything)) return true
-      lifted.envTerms.push(term.patterns.map((pattern) => patterns.environments.intern(pattern.kind, pattern.text)))
+      lifted.envTerms.push(term.patterns.map(({ kind, text }) => environments.intern(kind, text)))
       lifted.scopeEnvTerms++
-      lifted.texts.push(describe('env', term.patterns))
+      lifted.sources.push(term)
       return true
     default:
-      liftSubject(term.on, term.on, (subject) => subject.id, term.patterns, lifted, predicates)
+      liftSubject(term, term.on, (subject) => subject.id, lifted, vocabulary)
       return true
   }
 }
@@ -116,34 +131,40 @@ function isEverything({ kind, text }: NamePattern): boolean {
   return kind === 'glob' && /^\*+$/.test(text)
 }
 
-function own(subject: Subject, label: string): string | undefined {
-  return Object.hasOwn(subject.labels, label) ? subject.labels[label] : undefined
-}
-
 function liftSubject(
-  on: 'agent' | 'principal',
+  term: ScopeTerm,
   name: string,
   read: (subject: Subject) => string | undefined,
-  among: readonly NamePattern[],
   lifted: Lifted,
-  predicates: Predicates,
+  { predicates, features }: Vocabulary,
 ): void {
+  const { patterns } = term
+  const on = term.on === 'principal' ? 'principal' : 'agent'
   const value = (call: { agent: Subject; principal: Subject | null }) => {
     const subject = call[on]
     return subject === null ? undefined : read(subject)
   }
-  const spelled = among.map((pattern) => `${pattern.kind}:${pattern.text}`).sort()
+  const spelled = patterns.map((pattern) => `${pattern.kind}:${pattern.text}`).sort()
+  const allLiteral = patterns.every((pattern) => pattern.kind === 'literal')
   const key = JSON.stringify([name, ...spelled])
-  const allLiteral = among.every((pattern) => pattern.kind === 'literal')
-  lifted.scope.push(predicates.ofScope(key, allLiteral ? 1 : 3, () => subjectPredicate(value, among)))
-  if (!allLiteral || among.length > MAX_KEY_VALUES) return
-  const feature: Feature = {
-    key: `scope ${name}`,
-    type: 'string',
-    isScope: true,
-    read: (frame) => value(frame.call),
-  }
-  lifted.keys.push({ feature, values: among.map((pattern) => pattern.text), text: describe(name, among) })
+  lifted.scope.push(predicates.ofScope(key, allLiteral ? 1 : 3, () => subjectPredicate(value, patterns)))
+  if (!allLiteral || patterns.length > MAX_KEY_VALUES) return
+  const feature = intern(features, `scope ${name}`, 'string', true, () => (frame) => value(frame.call))
+  lifted.equalities.push({ feature, values: patterns.map((pattern) => pattern.text), source: term })
+}
+
+function intern(
+  features: Map<string, Feature>,
+  key: string,
+  type: Feature['type'],
+  isScope: boolean,
+  reader: () => ValueFn,
+): Feature {
+  const known = features.get(key)
+  if (known !== undefined) return known
+  const feature = { key, type, isScope, read: reader() }
+  features.set(key, feature)
+  return feature
 }
 
 function subjectPredicate(
@@ -152,6 +173,10 @@ function subjectPredicate(
 ): TruthFn {
   const literals = new Set(among.filter((pattern) => pattern.kind === 'literal').map((pattern) => pattern.text))
   const globs = among.filter((pattern) => pattern.kind === 'glob').map(fits)
+  if (literals.size === 1 && globs.length === 0) {
+    const [only] = literals
+    return (frame) => toTruth(read(frame.call) === only)
+  }
   return (frame) => {
     const text = read(frame.call)
     return toTruth(text !== undefined && (literals.has(text) || globs.some((glob) => glob(text))))
@@ -164,49 +189,77 @@ function fits(pattern: NamePattern): (name: string) => boolean {
     : (name) => pattern.kind === 'literal' && name === pattern.text
 }
 
-/** Lifts an equality or membership of a conjunct, if it is one. */
+/** Lifts an equality, a membership or a bound of a conjunct, if it is one. */
 export function liftConjunct(
   expr: Expr,
   lists: ReadonlyMap<string, readonly ListItem[]>,
-  text: () => string,
   lifted: Lifted,
-  patterns: Patterns,
-  predicates: Predicates,
+  vocabulary: Vocabulary,
 ): void {
+  const bound = boundOf(expr, lists)
+  if (bound !== undefined) liftBound(bound, expr, lists, lifted, vocabulary)
   const demand = demandOf(expr, lists)
   if (demand === undefined) return
   const { reference, values } = demand
   const names = values.filter((value) => typeof value === 'string')
   const isText = names.length === values.length
   if (isText && reference.root === 'env' && reference.path.length === 0) {
-    lifted.envTerms.push(names.map((name) => patterns.environments.intern('literal', name)))
+    lifted.envTerms.push(names.map((name) => vocabulary.environments.intern('literal', name)))
   } else if (isText && reference.root === 'tool' && reference.path.length === 1 && reference.path[0] === 'name') {
-    lifted.toolTerms.push(names.map((name) => patterns.tools.intern('literal', name)))
+    lifted.toolTerms.push(names.map((name) => vocabulary.tools.intern('literal', name)))
   } else {
-    liftKey(reference, values, lists, text(), lifted, predicates)
+    liftKey(demand, expr, lists, lifted, vocabulary)
     return
   }
-  lifted.settled.add(expr)
-  lifted.texts.push(text())
+  lifted.settled.push(expr)
+  lifted.sources.push(expr)
 }
 
 function liftKey(
-  reference: Expr,
-  values: readonly KeyValue[],
+  { reference, values }: Demand,
+  source: Expr,
   lists: ReadonlyMap<string, readonly ListItem[]>,
-  text: string,
   lifted: Lifted,
-  predicates: Predicates,
+  vocabulary: Vocabulary,
 ): void {
   const type = typeof values[0]
   if (values.length > MAX_KEY_VALUES || values.some((value) => typeof value !== type)) return
   if (type !== 'string' && type !== 'number' && type !== 'boolean') return
-  const { key, read } = predicates.reader(reference, lists)
-  lifted.keys.push({ feature: { key: `${type} ${key}`, type, read, isScope: false }, values, text })
+  lifted.equalities.push({ feature: featureOf(reference, type, lists, vocabulary), values, source })
 }
 
+function liftBound(
+  { reference, low, high }: Bound,
+  source: Expr,
+  lists: ReadonlyMap<string, readonly ListItem[]>,
+  lifted: Lifted,
+  vocabulary: Vocabulary,
+): void {
+  const feature = featureOf(reference, 'number', lists, vocabulary)
+  const known = lifted.ranges.find((range) => range.feature === feature)
+  if (known === undefined) {
+    lifted.ranges.push({ feature, low, high, sources: [source] })
+    return
+  }
+  known.low = Math.max(known.low, low)
+  known.high = Math.min(known.high, high)
+  known.sources.push(source)
+}
+
+function featureOf(
+  reference: Reference,
+  type: Feature['type'],
+  lists: ReadonlyMap<string, readonly ListItem[]>,
+  { predicates, features }: Vocabulary,
+): Feature {
+  const key = `${type} ${reference.root} ${JSON.stringify(reference.path)}`
+  return intern(features, key, type, false, () => predicates.reader(reference, lists))
+}
+
+type Reference = Extract<Expr, { kind: 'reference' }>
+
 interface Demand {
-  readonly reference: Extract<Expr, { kind: 'reference' }>
+  readonly reference: Reference
   readonly values: readonly KeyValue[]
 }
 
@@ -231,7 +284,32 @@ function isKeyValue(value: Value): value is KeyValue {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }
 
-function describe(on: string, patterns: readonly NamePattern[]): string {
-  const names = patterns.map((pattern) => (pattern.kind === 'tag' ? `tag ${pattern.text}` : pattern.text))
-  return names.length === 1 ? `${on} ${names[0]}` : `${on} [${names.join(', ')}]`
+interface Bound {
+  readonly reference: Reference
+  readonly low: number
+  readonly high: number
+}
+
+type OrderOp = '<' | '<=' | '>' | '>='
+const MIRRORED: Readonly<Record<OrderOp, OrderOp>> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=' }
+
+/** An order comparison of an argument or of context with a constant number, either way round. */
+function boundOf(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): Bound | undefined {
+  if (expr.kind !== 'compare' || expr.op === '==' || expr.op === '!=') return undefined
+  return bound(expr.left, expr.op, expr.right, lists) ?? bound(expr.right, MIRRORED[expr.op], expr.left, lists)
+}
+
+function bound(
+  reference: Expr,
+  op: OrderOp,
+  limit: Expr,
+  lists: ReadonlyMap<string, readonly ListItem[]>,
+): Bound | undefined {
+  if (reference.kind !== 'reference' || (reference.root !== 'args' && reference.root !== 'context')) return undefined
+  const value = constantValue(limit, { lists, variables: [] })?.value
+  if (!isNumeric(value)) return undefined
+  const number = Number(value)
+  return op === '<' || op === '<='
+    ? { reference, low: Number.NEGATIVE_INFINITY, high: number }
+    : { reference, low: number, high: Number.POSITIVE_INFINITY }
 }

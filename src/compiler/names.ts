@@ -25,33 +25,32 @@ interface Node {
 
 /**
  * The patterns that rules use for one kind of name (tools, environments). `match` finds every glob that a name fits in time
- * that grows with the name and the globs whose text occurs in it, not with the number of globs: the longest literal run of
- * each glob is a word of one Aho-Corasick automaton, and only where the word occurs is the glob itself tried.
+ * that grows with the name and the globs whose text occurs in it, not with the number of globs: of each glob the literal run
+ * that the fewest globs have is a word of one Aho-Corasick automaton, and only where the word occurs is the glob itself tried.
  */
 export class NamePatterns {
   readonly #patterns: Pattern[] = []
-  readonly #ids = new Map<string, number>()
-  readonly #literals = new Map<string, number>()
-  readonly #tags = new Map<string, number>()
-  readonly #fleetTags = new Map<string, number>()
+  readonly #ids: Readonly<Record<Pattern['kind'], Map<string, number>>> = {
+    literal: new Map(),
+    glob: new Map(),
+    tag: new Map(),
+    'fleet-tag': new Map(),
+  }
   /** Globs without a literal run (`*`): they fit every name. */
-  readonly #everything: number[] = []
-  readonly #globs: { readonly id: number; readonly fits: (name: string) => boolean }[] = []
-  readonly #root: Node = node()
+  #everything: number[] = []
+  #globs: { readonly id: number; readonly fits: (name: string) => boolean }[] = []
+  #root: Node = node()
   #isLinked = true
 
   /** The number of a pattern; equal patterns have one number. */
   intern(kind: Pattern['kind'], text: string): number {
-    const key = `${kind}:${text}`
-    const known = this.#ids.get(key)
+    const ids = this.#ids[kind]
+    const known = ids.get(text)
     if (known !== undefined) return known
     const id = this.#patterns.length
     this.#patterns.push({ kind, text })
-    this.#ids.set(key, id)
-    if (kind === 'literal') this.#literals.set(text, id)
-    else if (kind === 'tag') this.#tags.set(text, id)
-    else if (kind === 'fleet-tag') this.#fleetTags.set(text, id)
-    else this.#addGlob(id, text)
+    ids.set(text, id)
+    if (kind === 'glob') this.#isLinked = false
     return id
   }
 
@@ -62,48 +61,27 @@ export class NamePatterns {
 
   /** Names that some pattern spells out. */
   literals(): Iterable<string> {
-    return this.#literals.keys()
+    return this.#ids.literal.keys()
   }
 
   hasGlobs(): boolean {
-    return this.#globs.length > 0
+    return this.#ids.glob.size > 0
   }
 
   /** Numbers of the patterns that a name with these tags fits, ascending. */
   match(name: string, { all, fleet }: Tags = NO_TAGS): number[] {
+    if (!this.#isLinked) this.#link()
     const found = new Set(this.#everything)
-    const literal = this.#literals.get(name)
+    const literal = this.#ids.literal.get(name)
     if (literal !== undefined) found.add(literal)
-    addTagged(this.#tags, all, found)
-    addTagged(this.#fleetTags, fleet, found)
+    addTagged(this.#ids.tag, all, found)
+    addTagged(this.#ids['fleet-tag'], fleet, found)
     this.#matchGlobs(name, found)
     return [...found].sort((a, b) => a - b)
   }
 
-  #addGlob(id: number, text: string): void {
-    const anchor = longest(text.split('*'))
-    if (anchor === '') {
-      this.#everything.push(id)
-      return
-    }
-    let at = this.#root
-    for (let i = 0; i < anchor.length; i++) {
-      const unit = anchor.charCodeAt(i)
-      let next = at.next.get(unit)
-      if (next === undefined) {
-        next = node()
-        at.next.set(unit, next)
-      }
-      at = next
-    }
-    at.globs.push(this.#globs.length)
-    this.#globs.push({ id, fits: compileGlob(text) })
-    this.#isLinked = false
-  }
-
   #matchGlobs(name: string, found: Set<number>): void {
     if (this.#globs.length === 0) return
-    if (!this.#isLinked) this.#link()
     const tried = new Set<number>()
     let at = this.#root
     for (let i = 0; i < name.length; i++) {
@@ -119,8 +97,44 @@ export class NamePatterns {
     }
   }
 
-  /** Sets the fallbacks breadth first, as in Aho and Corasick (1975). */
+  /** Makes the automaton of all globs. */
   #link(): void {
+    this.#everything = []
+    this.#globs = []
+    this.#root = node()
+    const uses = new Map<string, number>()
+    const globs = [...this.#ids.glob].map(([text, id]) => ({
+      text,
+      id,
+      runs: text.split('*').filter((run) => run !== ''),
+    }))
+    for (const { runs } of globs) for (const run of runs) uses.set(run, (uses.get(run) ?? 0) + 1)
+    for (const { text, id, runs } of globs) {
+      const anchor = rarest(runs, uses)
+      if (anchor === undefined) this.#everything.push(id)
+      else this.#addWord(anchor).globs.push(this.#globs.push({ id, fits: compileGlob(text) }) - 1)
+    }
+    this.#setFallbacks()
+    this.#isLinked = true
+  }
+
+  /** The node at which the word ends. */
+  #addWord(word: string): Node {
+    let at = this.#root
+    for (let i = 0; i < word.length; i++) {
+      const unit = word.charCodeAt(i)
+      let next = at.next.get(unit)
+      if (next === undefined) {
+        next = node()
+        at.next.set(unit, next)
+      }
+      at = next
+    }
+    return at
+  }
+
+  /** Breadth first, as in Aho and Corasick (1975). */
+  #setFallbacks(): void {
     const queue: Node[] = []
     for (const child of this.#root.next.values()) {
       child.fallback = this.#root
@@ -136,7 +150,6 @@ export class NamePatterns {
         queue.push(child)
       }
     }
-    this.#isLinked = true
   }
 }
 
@@ -161,6 +174,12 @@ function step(from: Node, unit: number): Node {
   }
 }
 
-function longest(runs: readonly string[]): string {
-  return runs.reduce((best, run) => (run.length > best.length ? run : best), '')
+/** The run that the fewest globs have; of several, the longest. */
+function rarest(runs: readonly string[], uses: ReadonlyMap<string, number>): string | undefined {
+  let best: string | undefined
+  for (const run of runs) {
+    const fewer = best === undefined ? -1 : uses.get(run)! - uses.get(best)!
+    if (best === undefined || fewer < 0 || (fewer === 0 && run.length > best.length)) best = run
+  }
+  return best
 }

@@ -47,7 +47,7 @@ export class PolicySet {
   readonly predicates: Predicates
   readonly index: RuleIndex
   readonly frame: Frame
-  readonly answers = new Answers()
+  readonly answers: Answers
 
   constructor(parts: PolicySetParts) {
     this.revision = parts.revision
@@ -58,6 +58,7 @@ export class PolicySet {
     this.always = parts.always
     this.predicates = parts.predicates
     this.index = parts.index
+    this.answers = new Answers(parts.entries.length)
     this.frame = new Frame(parts.predicates.functions, parts.predicates.slots, parts.entries.length)
   }
 }

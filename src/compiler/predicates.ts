@@ -31,12 +31,8 @@ export class Predicates {
   }
 
   /** Reads a value of the call, at most once a decision. */
-  reader(
-    expr: Expr,
-    lists: ReadonlyMap<string, readonly ListItem[]>,
-  ): { readonly key: string; readonly read: ValueFn } {
-    const key = canonical(expr, lists, [], this.#identities).key
-    return { key, read: lowerValue(expr, this.#scope(lists)) }
+  reader(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): ValueFn {
+    return lowerValue(expr, this.#scope(lists))
   }
 
   #intern(key: string, cost: number, depends: Dependence, make: () => TruthFn): number {

@@ -1,7 +1,17 @@
 import { LRUCache } from 'lru-cache'
-import type { Lifted, Patterns } from './lift.js'
+import type { Lifted, Vocabulary } from './lift.js'
 import type { NamePatterns, Pattern, Tags } from './names.js'
-import { buildProgram, EMPTY_PROGRAM, type Indexed, type Program } from './program.js'
+import {
+  type Branch,
+  buildProgram,
+  CodeMemory,
+  EMPTY_PROGRAM,
+  entriesIn,
+  entriesOf,
+  type Indexed,
+  type Program,
+  sizeOf,
+} from './program.js'
 
 /** Integers that programs built at load may hold in all (4 bytes each); the rest are built when first asked for. */
 const PREBUILT_BUDGET = 16_000_000
@@ -23,18 +33,25 @@ interface ToolClass {
 
 interface EnvironmentClass {
   readonly number: number
-  readonly matched: ReadonlySet<number>
+  /** By the number of a demand: 1 where the environment meets it. */
+  readonly met: Uint8Array
 }
 
 /** Which entries can apply to a call, by tool and environment. Immutable but for its bounded cache. */
 export class RuleIndex {
   readonly #entries: readonly IndexedEntry[]
-  readonly #patterns: Patterns
+  readonly #patterns: Pick<Vocabulary, 'tools' | 'environments'>
   readonly #tags: ReadonlyMap<string, Tags>
   /** Entries by the patterns of their most selective tool term. */
   readonly #byToolPattern = new Map<number, number[]>()
   /** Entries that name no tool. They are walked for each call beside the tool's own, instead of being copied to every tool. */
   readonly #everyTool: number[] = []
+  /** By entry: 1 where one pattern of the most selective tool term does not settle whether the tool fits. */
+  readonly #isPartial: Uint8Array
+  /** What entries demand of the environment, numbered: few demands, and many entries. */
+  readonly #demands: Lifted['envTerms'][] = []
+  /** By entry. */
+  readonly #demandOf: Int32Array
   readonly #tools = new Map<string, ToolClass>()
   readonly #environments = new Map<string, EnvironmentClass>()
   readonly #otherEnvironment: EnvironmentClass
@@ -47,13 +64,21 @@ export class RuleIndex {
   #prebuilt = 0
 
   /** @param tags of the declared tools, by name */
-  constructor(entries: readonly IndexedEntry[], patterns: Patterns, tags: ReadonlyMap<string, Tags>) {
+  constructor(
+    entries: readonly IndexedEntry[],
+    patterns: Pick<Vocabulary, 'tools' | 'environments'>,
+    tags: ReadonlyMap<string, Tags>,
+  ) {
     this.#entries = entries
     this.#patterns = patterns
     this.#tags = tags
+    this.#isPartial = new Uint8Array(entries.length)
+    this.#demandOf = new Int32Array(entries.length)
     this.#anchor()
-    this.#otherEnvironment = this.#addEnvironments()
-    this.#addTools()
+    this.#numberDemands()
+    const memory = new CodeMemory(true)
+    this.#otherEnvironment = this.#addEnvironments(memory)
+    this.#addTools(memory)
   }
 
   /** Programs built at load, for explain-index. */
@@ -81,15 +106,15 @@ export class RuleIndex {
   forEveryTool(environment: string): Program {
     const where = this.#environments.get(environment) ?? this.#otherKnown()
     if (where !== undefined) return this.#everyToolPrograms[where.number]!
-    return this.#cached(`env ${environment}`, () => this.#program(this.#everyTool, this.#classOf(environment).matched))
+    return this.#cached(`env ${environment}`, () =>
+      this.#program(this.#everyTool, this.#met(environment), new CodeMemory(false)),
+    )
   }
 
   /** Entries that tool and environment leave possible, uncached. */
   applicable(tool: string, environment: string): number[] {
-    const where = this.#classOf(environment).matched
-    return [...this.#toolEntries(tool), ...this.#everyTool].filter((at) =>
-      termsHold(this.#entries[at]!.lifted.envTerms, where),
-    )
+    const met = this.#met(environment)
+    return [...this.#toolEntries(tool), ...this.#everyTool].filter((at) => met[this.#demandOf[at]!] === 1)
   }
 
   /** Entries whose `on tool` and `on env` hold, whatever their conditions say. Walks them all: for explanations only. */
@@ -108,17 +133,30 @@ export class RuleIndex {
   /** How many of the programs built at load hold each entry. */
   bucketCounts(): Int32Array {
     const counts = new Int32Array(this.#entries.length)
-    const programs = [...this.#everyToolPrograms, ...[...this.#tools.values()].flatMap((tool) => tool.programs)]
-    for (const program of programs) {
-      if (program !== undefined) for (const entry of entriesOf(program)) counts[entry]!++
-    }
+    for (const program of this.#programs()) for (const entry of entriesOf(program)) counts[entry]!++
     return counts
   }
 
-  /** Entries that no tool, environment or table keeps from being walked for some call of every tool. */
-  walkedForEveryTool(): Set<number> {
-    const program = this.#everyToolPrograms[0]
-    return new Set(program === undefined ? [] : entriesIn(program.code))
+  /** The branch by which each entry is found within the first program that has it in one. */
+  branches(): ReadonlyMap<number, Branch> {
+    const found = new Map<number, Branch>()
+    for (const { branches } of this.#programs()) {
+      for (const branch of branches) {
+        for (const entry of entriesIn(branch.all)) if (!found.has(entry)) found.set(entry, branch)
+      }
+    }
+    return found
+  }
+
+  /** Entries that no tool, environment or branch keeps from being looked at for some call of every tool. */
+  walkedForEveryTool(): ReadonlySet<number> {
+    return new Set(entriesIn(this.#everyToolPrograms[0]!.code))
+  }
+
+  *#programs(): Iterable<Program> {
+    for (const { programs } of [{ programs: this.#everyToolPrograms }, ...this.#tools.values()]) {
+      for (const program of programs) if (program !== undefined) yield program
+    }
   }
 
   /** The patterns of an entry's most selective tool term, or of its most selective environment term, if it has one. */
@@ -138,47 +176,66 @@ export class RuleIndex {
 
   #anchor(): void {
     for (let at = 0; at < this.#entries.length; at++) {
-      const terms = this.#entries[at]!.lifted.toolTerms
+      const { toolTerms: terms, exceptToolTerms } = this.#entries[at]!.lifted
       if (terms.length === 0) {
         this.#everyTool.push(at)
         continue
       }
-      for (const pattern of new Set(mostSelective(terms, this.#patterns.tools))) {
+      if (terms.length > 1 || exceptToolTerms !== null) this.#isPartial[at] = 1
+      for (const pattern of mostSelective(terms, this.#patterns.tools)) {
         const entries = this.#byToolPattern.get(pattern)
         if (entries === undefined) this.#byToolPattern.set(pattern, [at])
-        else entries.push(at)
+        else if (entries[entries.length - 1] !== at) entries.push(at)
       }
     }
   }
 
-  #addEnvironments(): EnvironmentClass {
+  #numberDemands(): void {
+    const numbers = new Map<string, number>()
+    for (let at = 0; at < this.#entries.length; at++) {
+      const terms = this.#entries[at]!.lifted.envTerms
+      const key = terms.length === 0 ? '' : JSON.stringify(terms)
+      let number = numbers.get(key)
+      if (number === undefined) {
+        number = this.#demands.push(terms) - 1
+        numbers.set(key, number)
+      }
+      this.#demandOf[at] = number
+    }
+  }
+
+  #addEnvironments(memory: CodeMemory): EnvironmentClass {
     // Without globs, a name that no rule spells out fits no pattern at all.
-    const other = { number: 0, matched: new Set<number>() }
+    const other = { number: 0, met: this.#metBy(new Set()) }
     let next = 1
     for (const name of this.#patterns.environments.literals()) {
-      this.#environments.set(name, { number: next++, matched: this.#classOf(name).matched })
+      this.#environments.set(name, { number: next++, met: this.#met(name) })
     }
     for (const where of [other, ...this.#environments.values()]) {
-      const program = this.#program(this.#everyTool, where.matched)
-      this.#everyToolPrograms[where.number] = program
+      this.#everyToolPrograms[where.number] = this.#program(this.#everyTool, where.met, memory)
       this.#prebuilt += 1
     }
     return other
   }
 
-  #classOf(environment: string): Pick<EnvironmentClass, 'matched'> {
-    return { matched: new Set(this.#patterns.environments.match(environment)) }
+  #met(environment: string): Uint8Array {
+    return this.#metBy(new Set(this.#patterns.environments.match(environment)))
   }
 
-  #addTools(): void {
+  #metBy(matched: ReadonlySet<number>): Uint8Array {
+    return Uint8Array.from(this.#demands, (terms) => (termsHold(terms, matched) ? 1 : 0))
+  }
+
+  #addTools(memory: CodeMemory): void {
     let budget = PREBUILT_BUDGET
+    const environments = [this.#otherEnvironment, ...this.#environments.values()]
     for (const name of new Set([...this.#patterns.tools.literals(), ...this.#tags.keys()])) {
       const tool: ToolClass = { entries: this.#toolEntries(name), programs: [] }
       this.#tools.set(name, tool)
-      for (const where of [this.#otherEnvironment, ...this.#environments.values()]) {
+      for (const where of environments) {
         if (budget < 0) break
-        const program = this.#program(tool.entries, where.matched)
-        tool.programs[where.number] = program
+        const program = this.#program(tool.entries, where.met, memory)
+        tool.programs.push(program)
         budget -= sizeOf(program)
         this.#prebuilt += 1
       }
@@ -189,20 +246,22 @@ export class RuleIndex {
   #toolEntries(name: string): number[] {
     const matched = this.#patterns.tools.match(name, this.#tags.get(name))
     const has = new Set(matched)
-    const found = new Set<number>()
+    const found: number[] = []
     for (const pattern of matched) {
       for (const at of this.#byToolPattern.get(pattern) ?? []) {
-        if (toolFits(this.#entries[at]!.lifted, has)) found.add(at)
+        if (this.#isPartial[at] === 0 || toolFits(this.#entries[at]!.lifted, has)) found.push(at)
       }
     }
-    return [...found]
+    // In order, for the order of an answer follows; each once, for a set of names and globs may be fitted twice.
+    found.sort((a, b) => a - b)
+    return found.filter((at, i) => at !== found[i - 1])
   }
 
   #buildOnDemand(tool: string, environment: string, known: ToolClass | undefined): Program {
     // The length keeps two pairs of hostile names from sharing a key.
     return this.#cached(`tool ${tool.length} ${tool}${environment}`, () => {
       const entries = known?.entries ?? this.#toolEntries(tool)
-      return this.#program(entries, this.#classOf(environment).matched)
+      return this.#program(entries, this.#met(environment), new CodeMemory(false))
     })
   }
 
@@ -214,13 +273,10 @@ export class RuleIndex {
     return program
   }
 
-  #program(entries: readonly number[], environment: ReadonlySet<number>): Program {
+  #program(entries: readonly number[], met: Uint8Array, memory: CodeMemory): Program {
     const applicable: IndexedEntry[] = []
-    for (const at of entries) {
-      const entry = this.#entries[at]!
-      if (termsHold(entry.lifted.envTerms, environment)) applicable.push(entry)
-    }
-    return applicable.length === 0 ? EMPTY_PROGRAM : buildProgram(applicable)
+    for (const at of entries) if (met[this.#demandOf[at]!] === 1) applicable.push(this.#entries[at]!)
+    return applicable.length === 0 ? EMPTY_PROGRAM : buildProgram(applicable, memory)
   }
 }
 
@@ -243,20 +299,3 @@ function mostSelective(terms: readonly (readonly number[])[], names: NamePattern
 }
 
 const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = { literal: 1, tag: 8, 'fleet-tag': 8, glob: 16 }
-
-function* entriesIn(code: Int32Array): Iterable<number> {
-  for (let at = 0; at < code.length; at += 2 + (code[at + 1]! >> 1)) yield code[at]!
-}
-
-function entriesOf(program: Program, found = new Set<number>()): Set<number> {
-  for (const entry of entriesIn(program.code)) found.add(entry)
-  for (const branch of program.branches) for (const part of branch.table.values()) entriesOf(part, found)
-  return found
-}
-
-/** At least 1, as the cache demands. */
-function sizeOf(program: Program): number {
-  let size = 1 + program.code.length
-  for (const branch of program.branches) for (const part of branch.table.values()) size += sizeOf(part)
-  return size
-}

@@ -22,8 +22,9 @@ export function decide(call: Call, facts: Facts, policySet: PolicySet, options: 
   match(call, facts, policySet)
   const { frame, tools, answers } = policySet
   const isUndeclaredTool = tools.size > 0 && !tools.has(call.tool)
-  const matches = frame.matched.subarray(0, frame.matchedCount)
-  const decision = answers.get(matches, isUndeclaredTool) ?? answer(policySet, matches, isUndeclaredTool)
+  const decision =
+    answers.get(frame.matched, frame.matchedCount, isUndeclaredTool) ??
+    answer(policySet, frame.matched.slice(0, frame.matchedCount), isUndeclaredTool)
   return options.explain === true ? { ...decision, nearMisses: nearMisses(call, facts, policySet) } : decision
 }
 
@@ -83,7 +84,7 @@ class Findings {
       this.defaults.push(entry)
       return
     }
-    const matched = indeterminate ? entry.indeterminate : entry.matched
+    const matched = indeterminate ? { ...entry.matched, indeterminate } : entry.matched
     if (entry.monitor) this.monitored.push(matched)
     else this.enforced.push({ entry, matched })
   }

@@ -1,7 +1,8 @@
 import type { PolicySet } from '../compiler/policy-set.js'
+import { isNumeric } from '../compiler/predicate/compare.js'
 import type { Frame } from '../compiler/predicate/frame.js'
 import { FALSE, TRUE, type Truth, UNKNOWN } from '../compiler/predicate/truth.js'
-import type { Program } from '../compiler/program.js'
+import type { Code, Program, RangeBranch, ValueBranch } from '../compiler/program.js'
 import type { Call, Facts } from '../model/call.js'
 
 /**
@@ -19,8 +20,14 @@ export function match(call: Call, facts: Facts, { frame, index }: PolicySet): vo
   sort(frame.matched, frame.matchedCount)
 }
 
-/** Insertion sort: programs list entries in order, so that there is little to move. */
+const FEW = 32
+
+/** Programs list entries in order, so that there is little to move; branches over ranges list them by their bounds. */
 function sort(codes: Int32Array, count: number): void {
+  if (count > FEW) {
+    codes.subarray(0, count).sort()
+    return
+  }
   for (let i = 1; i < count; i++) {
     const code = codes[i]!
     let at = i
@@ -32,29 +39,47 @@ function sort(codes: Int32Array, count: number): void {
   }
 }
 
-function walk(program: Program, frame: Frame): void {
-  run(program.code, frame)
-  for (const { feature, table, all } of program.branches) {
-    const value = feature.read(frame)
-    if (typeof value === feature.type && !Number.isNaN(value)) {
-      const chosen = table.get(value as string | number | boolean)
-      if (chosen !== undefined) walk(chosen, frame)
-    } else if (value !== null && !feature.isScope) {
-      // Null equals none of the literals; a value that is missing or of another type makes their conditions unknown.
-      walk(all(), frame)
-    }
+function walk({ code, branches }: Program, frame: Frame): void {
+  run(code, code.start, code.end, frame)
+  for (let i = 0; i < branches.length; i++) {
+    const branch = branches[i]!
+    if (branch.kind === 'value') walkValue(branch, frame)
+    else walkRange(branch, frame)
   }
 }
 
-function run(code: Int32Array, frame: Frame): void {
-  let at = 0
-  while (at < code.length) {
-    const entry = code[at]!
-    const head = code[at + 1]!
+function walkValue({ feature, table, all }: ValueBranch, frame: Frame): void {
+  const value = feature.read(frame)
+  if (typeof value === feature.type && !Number.isNaN(value)) {
+    const chosen = table.get(value as string | number | boolean)
+    if (chosen !== undefined) walk(chosen, frame)
+  } else if (value !== null && !feature.isScope) {
+    // Null equals none of the literals; a value that is missing or of another type makes their conditions unknown.
+    run(all, all.start, all.end, frame)
+  }
+}
+
+function walkRange({ feature, tree, starts, all }: RangeBranch, frame: Frame): void {
+  const value = feature.read(frame)
+  if (!isNumeric(value)) {
+    run(all, all.start, all.end, frame)
+    return
+  }
+  const { fitting } = frame
+  const count = tree.find(Number(value), fitting)
+  for (let i = 0; i < count; i++) run(all, starts[fitting[i]!]!, starts[fitting[i]! + 1]!, frame)
+}
+
+/** Evaluates the entries of a piece of code, and keeps those that match. */
+function run({ memory }: Code, start: number, stop: number, frame: Frame): void {
+  let at = start
+  while (at < stop) {
+    const entry = memory[at]!
+    const head = memory[at + 1]!
     const end = at + 2 + (head >> 1)
     let truth: Truth = TRUE
     for (at += 2; at < end; at++) {
-      const one = frame.truth(code[at]!)
+      const one = frame.truth(memory[at]!)
       if (one === TRUE) continue
       if (one === FALSE || (head & 1) === 0) {
         truth = FALSE

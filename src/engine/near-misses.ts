@@ -30,11 +30,12 @@ function nearMiss(entry: RuleEntry, frame: Frame): NearMiss[] {
       policy: entry.policy,
       effect: entry.effect,
       location: entry.rule.location,
-      failed: failed.map((clause) => describe(clause, frame)),
+      failed: failed.map((clause) => describe(clause, entry, frame)),
     },
   ]
 }
 
-function describe({ predicate, text, location }: Clause, frame: Frame): NearMiss['failed'][number] {
-  return { text: text(), value: frame.truth(predicate) === FALSE ? 'false' : 'unknown', location: location() }
+function describe({ expr, predicate }: Clause, { rule }: RuleEntry, frame: Frame): NearMiss['failed'][number] {
+  const value = frame.truth(predicate) === FALSE ? 'false' : 'unknown'
+  return { text: rule.excerpt(expr.span), value, location: rule.locate(expr.span) }
 }

@@ -159,7 +159,7 @@ rule SUFFIX "" { on tool like "*.drop"  deny }
 rule GLOB "" { on tool like "a*b*c"  deny }
 rule TAG "" { on tool tag money  deny }
 rule ENV "" { when env == "prod"  deny }
-rule SCAN "" { when args.x > 1  deny }
+rule SCAN "" { when args.x != 1  deny }
 rule LONE "" { on agent "agent-7"  deny }
 rule STAR "" { on tool *  when args.y > 1  deny }
 rule NARROW "" { on tool like "db.*"  when tool.name in ["db.read"]  deny }

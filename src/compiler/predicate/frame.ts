@@ -33,6 +33,8 @@ export class Frame {
   /** Entries that matched, as `entry << 1 | indeterminate`; the first `matchedCount` are valid. */
   readonly matched: Int32Array
   matchedCount = 0
+  /** Room for what a search through ranges finds; valid until the next search. */
+  readonly fitting: Int32Array
   readonly #predicates: readonly TruthFn[]
   /** `generation << 2 | truth` of each predicate. */
   readonly #memo: Int32Array
@@ -49,6 +51,7 @@ export class Frame {
     this.#slots = new Array<Value>(slots).fill(undefined)
     this.#filled = new Int32Array(slots)
     this.matched = new Int32Array(entries)
+    this.fitting = new Int32Array(entries)
   }
 
   begin(call: Call, nowMs: number): void {
@@ -67,7 +70,7 @@ export class Frame {
   end(): void {
     for (let i = 0; i < this.#filledCount; i++) this.#slots[this.#filled[i]!] = undefined
     this.#filledCount = 0
-    this.variables.length = 0
+    if (this.variables.length > 0) this.variables.length = 0
     this.call = NO_CALL
   }
 

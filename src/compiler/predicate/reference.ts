@@ -59,6 +59,12 @@ function jsonMember(key: string): (of: JsonValue | undefined) => JsonValue | und
 function readSubject(path: readonly string[]): (subject: Subject) => Value {
   if (path.length === 1 && path[0] === 'id') return (subject) => subject.id
   const label = path.length === 2 && path[0] === 'labels' ? path[1]! : path.length === 1 ? path[0]! : undefined
-  if (label === undefined) return () => undefined
-  return (subject) => (Object.hasOwn(subject.labels, label) ? subject.labels[label] : undefined)
+  return label === undefined ? () => undefined : readLabel(label)
+}
+
+/** Reads a label of a subject; `undefined` where it has none of that name. */
+export function readLabel(name: string): (subject: Subject) => string | undefined {
+  // Only names that every object inherits need to be asked whether the object has them itself.
+  const isInherited = name in Object.prototype
+  return ({ labels }) => (isInherited && !Object.hasOwn(labels, name) ? undefined : labels[name])
 }
