@@ -8,11 +8,11 @@ import type { Call } from '../src/model/call.js'
 import { summary } from '../test/engine/differential.js'
 import { seededDraw } from '../test/engine/generate.js'
 import { naiveDecide } from '../test/reference/naive.js'
-import { FleetOfTools } from './support/fleet-of-tools.js'
+import { FleetOfTools, RareLimits } from './support/workloads.js'
 
-// npm run bench -- decide [--json]: nanoseconds per decision as the number of rules grows at ten rules a tool, arguments
-// already decoded. Sizes alternate within a round; the medians of the rounds are reported. Every size is first checked
-// against the naive evaluator on a sample of its calls.
+// npm run bench -- decide [--json]: nanoseconds per decision as the number of rules grows, arguments already decoded: at ten
+// rules a tool (`fleet`), and with all rules on one tool, where nearly none can apply (`ranges`). Sizes alternate within a
+// round; the medians of the rounds are reported. Every size is first checked against the naive evaluator on a sample of its calls.
 
 const SIZES = [10, 100, 1_000, 10_000, 100_000]
 const CALLS = 4_096
@@ -21,7 +21,10 @@ const ROUNDS = 7
 const ROUND_MS = 120
 const NOW_MS = Date.UTC(2026, 0, 5, 12)
 
+const WORKLOADS = { fleet: FleetOfTools, ranges: RareLimits }
+
 interface Case {
+  readonly workload: keyof typeof WORKLOADS
   readonly rules: number
   readonly policySet: PolicySet
   readonly calls: readonly Call[]
@@ -31,17 +34,17 @@ interface Case {
   readonly samples: number[]
 }
 
-function prepare(rules: number): Case {
-  const fleet = new FleetOfTools(seededDraw(7), rules)
-  const bundle = fleet.bundle()
-  const calls = Array.from({ length: CALLS }, () => fleet.call())
+function prepare(workload: Case['workload'], rules: number): Case {
+  const generator = new WORKLOADS[workload](seededDraw(7), rules)
+  const bundle = generator.bundle()
+  const calls = Array.from({ length: CALLS }, () => generator.call())
   const before = heapUsed()
   const startedMs = performance.now()
   const policySet = compilePolicySet(bundle, 'default')
   const compileMs = performance.now() - startedMs
   const heapBytesPerRule = (heapUsed() - before) / rules
   const checked = rules <= CHECKED.rules ? check(bundle, policySet, calls.slice(0, CHECKED.calls)) : 0
-  return { rules, policySet, calls, compileMs, heapBytesPerRule, checked, samples: [] }
+  return { workload, rules, policySet, calls, compileMs, heapBytesPerRule, checked, samples: [] }
 }
 
 function check(bundle: CheckedBundle, policySet: PolicySet, calls: readonly Call[]): number {
@@ -78,11 +81,12 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!
 }
 
-const cases = SIZES.map(prepare)
+const cases = (['fleet', 'ranges'] as const).flatMap((workload) => SIZES.map((rules) => prepare(workload, rules)))
 for (const one of cases) run(one)
 for (let round = 0; round < ROUNDS; round++) for (const one of cases) one.samples.push(run(one))
 
-const results = cases.map(({ rules, samples, compileMs, heapBytesPerRule, checked }) => ({
+const results = cases.map(({ workload, rules, samples, compileMs, heapBytesPerRule, checked }) => ({
+  workload,
   rules,
   ns: Math.round(median(samples)),
   minNs: Math.round(Math.min(...samples)),
@@ -91,11 +95,14 @@ const results = cases.map(({ rules, samples, compileMs, heapBytesPerRule, checke
   heapBytesPerRule: Math.round(heapBytesPerRule),
   checked,
 }))
-const of = (rules: number) => results.find((result) => result.rules === rules)!.ns
+const growthOf = (workload: Case['workload']) => {
+  const of = (rules: number) => results.find((result) => result.workload === workload && result.rules === rules)!.ns
+  return Number((of(100_000) / of(1_000)).toFixed(2))
+}
 const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
-const growth = Number((of(100_000) / of(1_000)).toFixed(2))
+const growth = { fleet: growthOf('fleet'), ranges: growthOf('ranges') }
 
 console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`)
 console.table(results)
-console.log(`100,000 rules against 1,000: ${growth} times`)
+console.log(`100,000 rules against 1,000: fleet ${growth.fleet} times, ranges ${growth.ranges} times`)
 console.log(JSON.stringify({ results, growth, ...machine }))

@@ -147,6 +147,11 @@ rule R9 "" { on tool watched  deny  mode monitor }
 })
 
 t.test('explain-index: how each rule is reached, and why one is walked', (t) => {
+  const bounded = Array.from(
+    { length: 20 },
+    (_, i) => `rule B${i} "" { on tool pay  when args.amount > ${i} and args.amount <= ${i + 5}  deny }
+rule A${i} "" { when ${i} < context.total  deny }`,
+  ).join('\n')
   const keyed = Array.from({ length: 9 }, (_, i) => `rule K${i} "" { when args.kind == "k${i}"  deny }`).join('\n')
   const policySet = compile(`
 policy p
@@ -164,10 +169,11 @@ rule LONE "" { on agent "agent-7"  deny }
 rule STAR "" { on tool *  when args.y > 1  deny }
 rule NARROW "" { on tool like "db.*"  when tool.name in ["db.read"]  deny }
 ${keyed}
+${bounded}
 `)
   const rows = new Map(explainIndex(policySet).map((row) => [row.ruleId, row]))
   const paths = [...rows.values()].map(({ ruleId, access, by }) => `${ruleId} ${access} ${by}`.trim())
-  t.same(paths.filter((path) => !path.startsWith('K')).sort(), [
+  t.same(paths.filter((path) => !/^[ABK]\d/.test(path)).sort(), [
     'ENV literal env prod',
     'GLOB glob tool a*b*c',
     'LITERAL literal tool a',
@@ -182,6 +188,10 @@ ${keyed}
   ])
   t.equal(rows.get('K3')?.access, 'literal')
   t.equal(rows.get('K3')?.by, 'args.kind == "k3"')
+  t.match(rows.get('B3'), { access: 'literal', by: 'tool pay' })
+  t.same(rows.get('B3')?.within, { access: 'range', by: 'args.amount > 3 and args.amount <= 8' })
+  t.match(rows.get('A3'), { access: 'range', by: '3 < context.total', within: null, whyScan: null })
+  t.equal(rows.get('SET')?.within, null)
   t.match(rows.get('SCAN')?.whyScan, /names no tool and no environment/)
   t.match(rows.get('LONE')?.whyScan, /fewer rules than a table pays for/)
   t.ok((rows.get('LITERAL')?.buckets ?? 0) > 0)

@@ -64,7 +64,7 @@ const LABELS = ['team', 'constructor', '__proto__']
 const TEAMS = ['billing', 'ops', 'k2']
 const TAGS = ['money', 'egress']
 const ROLES = ['manager', 'ciso', 'finance']
-const KEYS = ['a', 'b', 'list', 'text', '__proto__', 'constructor', 'kind', 'deep']
+const KEYS = ['a', 'b', 'list', 'text', '__proto__', 'constructor', 'kind', 'amount', 'deep']
 const TEXTS = [
   '',
   'a',
@@ -97,7 +97,9 @@ const TEXTS = [
   'a*b',
 ]
 const NUMBERS = [0, 1, -1, 2, 3, 5, 100, 0.5, 2 ** 53, -0]
-const BIGINTS = [2n ** 53n + 1n, -(2n ** 60n) - 1n, 2n ** 200n]
+const BIGINTS = [2n ** 53n + 1n, 2n ** 60n - 1n, 2n ** 60n, 2n ** 60n + 1n, -(2n ** 60n) - 1n, 2n ** 200n]
+/** Bounds that rules set; few, so that several rules set the same. */
+const LIMITS = [...NUMBERS, 4, 10, 50, 99, 2 ** 60, -(2 ** 60)]
 const CHEAP_FUNCTIONS = ['count', 'length', 'lower', 'sum', 'min', 'max']
 const REGEXES = ['a+b?', '^k[0-9]$', '(x|y)*z', '[^a]', 'U']
 /** 2026-01-05T12:00Z, a Monday. */
@@ -178,6 +180,7 @@ export class Generator {
     const count = this.int(this.chance(4) ? 12 : 4)
     for (let i = 0; i < count; i++) rules.push(this.rule(name, `${name}_R${i}`))
     if (this.chance(4)) rules.push(...this.keyedRules(name))
+    if (this.chance(8)) rules.push(...this.boundedRules(name))
     const kind = this.int(4)
     return {
       name,
@@ -221,6 +224,26 @@ export class Generator {
       else rules.push({ ...rule, conditions: [...rule.conditions, test] })
     }
     return rules
+  }
+
+  /** Enough rules that set bounds to one number for the index to make a tree of them. */
+  private boundedRules(policy: string): CheckedRule[] {
+    const amount = reference(this.pick(['args', 'context']), ['amount'])
+    return Array.from({ length: 20 }, (_, i) => {
+      const rule = this.rule(policy, `${policy}_B${i}`)
+      const bounds = [this.bound(amount), ...this.many(1, () => this.bound(amount))]
+      return {
+        ...rule,
+        scope: this.chance(4) ? rule.scope : [],
+        conditions: this.chance(3) ? [...bounds, ...rule.conditions] : bounds,
+      }
+    })
+  }
+
+  private bound(of: Expr): Expr {
+    const limit = literal(this.pick(LIMITS))
+    const [left, right] = this.chance(3) ? [limit, of] : [of, limit]
+    return { kind: 'compare', op: this.pick<CompareOp>(['<', '<=', '>', '>=']), left, right, span: SPAN }
   }
 
   private tools(): CheckedLayer['tools'] {
@@ -588,7 +611,12 @@ export class Generator {
     const object: Record<string, JsonValue> = this.chance(2) ? {} : Object.create(null)
     for (const key of KEYS) {
       if (this.chance(3)) continue
-      const value = key === 'list' && !this.chance(5) ? this.many(4, () => this.json(2)) : this.json(depth)
+      const value =
+        key === 'list' && !this.chance(5)
+          ? this.many(4, () => this.json(2))
+          : key === 'amount' && !this.chance(5)
+            ? this.pick<JsonValue>([...LIMITS, ...BIGINTS])
+            : this.json(depth)
       Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
     }
     return object

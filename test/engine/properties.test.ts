@@ -2,9 +2,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import { CompileError } from '../../src/compiler/compile-error.js'
+import { explainIndex } from '../../src/compiler/explain-index.js'
+import { IntervalTree } from '../../src/compiler/interval-tree.js'
 import { decide } from '../../src/engine/decide.js'
-import type { CheckedBundle, CheckedLayer } from '../../src/language/checked.js'
+import type { CompareOp, Expr, RuleEffect } from '../../src/language/ast.js'
+import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../../src/language/checked.js'
+import type { Call } from '../../src/model/call.js'
 import type { Decision } from '../../src/model/decision.js'
+import type { JsonObject, JsonValue } from '../../src/model/json.js'
 import { STRICTNESS } from '../../src/model/outcome.js'
 import { naiveDecide } from '../reference/naive.js'
 import { compareOnce, summary } from './differential.js'
@@ -79,6 +84,125 @@ t.test('the same, with choices that fast-check shrinks', (t) => {
   t.pass('100 policy sets')
   t.end()
 })
+
+/** Ends of intervals: few, so that many are equal, and both zeros and both infinities among them. */
+const ends = fc.constantFrom(
+  Number.NEGATIVE_INFINITY,
+  -(2 ** 60),
+  -1,
+  -0,
+  0,
+  0.5,
+  1,
+  2,
+  3,
+  2 ** 53,
+  Number.MAX_VALUE,
+  Infinity,
+)
+
+t.test('an interval tree finds the intervals that hold a value, and no other', (t) => {
+  const intervals = fc.array(fc.record({ low: ends, high: ends }), { maxLength: 60 })
+  fc.assert(
+    fc.property(intervals, fc.array(fc.oneof(ends, fc.double({ noNaN: true }))), (intervals, values) => {
+      const tree = new IntervalTree(intervals)
+      const found = new Int32Array(intervals.length)
+      for (const value of values) {
+        const count = tree.find(value, found)
+        const expected = intervals.flatMap(({ low, high }, at) => (low <= value && value <= high ? [at] : []))
+        same([...found.subarray(0, count)].sort((a, b) => a - b).join(), expected.join(), `${value}`)
+      }
+    }),
+    { numRuns: 500 },
+  )
+  t.pass('500 sets of intervals')
+  t.end()
+})
+
+t.test('the index never loses a match of rules with bounds', (t) => {
+  const limits = fc.constantFrom(-(2 ** 60), -1, -0, 0, 0.5, 1, 2, 3, 2 ** 53, 2 ** 60, 1e300)
+  const bound = fc.record({
+    op: fc.constantFrom<CompareOp>('<', '<=', '>', '>='),
+    limit: limits,
+    isMirrored: fc.boolean(),
+  })
+  const rules = fc.array(
+    fc.record({
+      bounds: fc.array(bound, { minLength: 1, maxLength: 2 }),
+      key: fc.constantFrom('n', 'm'),
+      allows: fc.boolean(),
+    }),
+    { minLength: 40, maxLength: 60 },
+  )
+  const bigs = [
+    2n ** 53n - 1n,
+    2n ** 53n + 1n,
+    2n ** 60n - 1n,
+    2n ** 60n,
+    2n ** 60n + 1n,
+    -(2n ** 60n) - 1n,
+    10n ** 400n,
+  ]
+  const values = fc.oneof(
+    limits,
+    fc.double({ noNaN: true }),
+    fc.constantFrom<JsonValue | undefined>(...bigs, undefined, null, '5', true, []),
+  )
+  const amount = (key: string): Expr => ({ kind: 'reference', root: 'args', path: [key], span: SPAN })
+  let trees = 0
+  fc.assert(
+    fc.property(rules, fc.array(fc.tuple(values, values), { minLength: 1, maxLength: 20 }), (rules, asked) => {
+      const bundle = bundleOf(
+        rules.map(({ bounds, key, allows }, at) => ({
+          id: `R${at}`,
+          allows,
+          conditions: bounds.map(({ op, limit, isMirrored }): Expr => {
+            const constant: Expr = { kind: 'literal', value: limit, span: SPAN }
+            const [left, right] = isMirrored ? [constant, amount(key)] : [amount(key), constant]
+            return { kind: 'compare', op, left, right, span: SPAN }
+          }),
+        })),
+      )
+      const policySet = compilePolicySet(bundle, 'acme')
+      if (explainIndex(policySet).some(({ access }) => access === 'range')) trees++
+      for (const [n, m] of asked) {
+        const call = callWith({ ...(n === undefined ? {} : { n }), ...(m === undefined ? {} : { m }) })
+        same(summary(decide(call, { nowMs: 0 }, policySet)), summary(naiveDecide(call, 0, bundle, 'acme')), 'differ')
+      }
+    }),
+    { numRuns: 200 },
+  )
+  t.ok(trees > 100, `${trees} sets with a tree`)
+  t.end()
+})
+
+function bundleOf(
+  rules: readonly { readonly id: string; readonly allows: boolean; readonly conditions: readonly Expr[] }[],
+): CheckedBundle {
+  const location = { file: 'a.policy', line: 1, column: 1, start: 0, end: 0 }
+  const checked = rules.map(({ id, allows, conditions }): CheckedRule => {
+    const effect: RuleEffect = allows
+      ? { kind: 'allow', obligations: [], span: SPAN }
+      : { kind: 'deny', why: '', span: SPAN }
+    return {
+      ...{ id, policy: 'p', description: '', scope: [], conditions, effect, severity: null, tags: [], monitor: false },
+      ...{ active: null, unknownMeansNoMatch: false, location, locate: () => location, excerpt: () => 'text' },
+    }
+  })
+  const policy: CheckedPolicy = {
+    ...{ name: 'p', description: '', fleet: false, speaksFor: [], location, locate: () => location },
+    ...{ defaultEffect: { kind: 'default-deny', span: SPAN }, rules: checked },
+  }
+  const layer = { ...EMPTY, policies: [policy] }
+  return { revision: 'sha256:bounds', fleet: EMPTY, tenants: new Map([['acme', layer]]), diagnostics: [] }
+}
+
+function callWith(args: JsonObject): Call {
+  return {
+    ...{ requestId: '', tenant: 'acme', agent: { id: 'a', labels: {} }, principal: null, sessionId: '' },
+    ...{ delegationChain: [], tool: 'pay', environment: 'prod', arguments: args, context: {} },
+  }
+}
 
 t.test('adding a deny never allows more', (t) => {
   property(150, (generator) => {

@@ -38,68 +38,30 @@ export class FleetOfTools {
   }
 
   bundle(): CheckedBundle {
-    const rules = Array.from({ length: this.rules }, (_, i) => this.#rule(i))
-    const policy = {
-      name: 'bench',
-      description: '',
-      fleet: false,
-      speaksFor: [],
-      defaultEffect: { kind: 'default-allow', span: SPAN } as const,
-      rules,
-      location: LOCATION,
-      locate: () => LOCATION,
-    }
-    const layer = { tools: new Map(), lists: new Map(), tests: [] }
-    return {
-      revision: 'sha256:bench',
-      fleet: { ...layer, policies: [] },
-      tenants: new Map([['default', { ...layer, policies: [policy] }]]),
-      diagnostics: [],
-    }
+    return bundleOf(Array.from({ length: this.rules }, (_, i) => this.#rule(i)))
   }
 
   /** Tools are called with a skew, as in life: the tenth most used gets a tenth of the most used one's calls. */
   call(): Call {
     const rank = Math.floor(this.#tools.length ** (this.draw.int(1_000_000) / 1_000_000)) - 1
-    return {
-      requestId: 'r',
-      tenant: 'default',
-      agent: { id: `agent-${this.draw.int(50)}`, labels: { team: this.#pick(TEAMS), tier: 'gold', region: 'eu' } },
-      principal: null,
-      sessionId: 's',
-      delegationChain: [],
-      tool: this.#tools[Math.min(rank, this.#tools.length - 1)]!,
-      environment: this.#pick(ENVIRONMENTS),
-      arguments: {
-        amount: this.draw.int(1_000),
-        count: this.draw.int(40),
-        text: `${this.#pick(WORDS)} ${this.#pick(WORDS)} please`,
-        kind: `kind${this.draw.int(20)}`,
-        urgent: this.draw.int(2) === 0,
-        list: [this.#pick(WORDS), this.#pick(WORDS)],
-      },
-      context: {},
+    const agent = {
+      id: `agent-${this.draw.int(50)}`,
+      labels: { team: this.#pick(TEAMS), tier: 'gold', region: 'eu' },
     }
+    const tool = this.#tools[Math.min(rank, this.#tools.length - 1)]!
+    return callOf(agent, tool, this.#pick(ENVIRONMENTS), {
+      amount: this.draw.int(1_000),
+      count: this.draw.int(40),
+      text: `${this.#pick(WORDS)} ${this.#pick(WORDS)} please`,
+      kind: `kind${this.draw.int(20)}`,
+      urgent: this.draw.int(2) === 0,
+      list: [this.#pick(WORDS), this.#pick(WORDS)],
+    })
   }
 
   #rule(number: number): CheckedRule {
     const conditions = Array.from({ length: this.draw.int(4) }, () => this.#condition())
-    return {
-      id: `R${number}`,
-      policy: 'bench',
-      description: 'a synthetic rule',
-      scope: this.#scope(),
-      conditions,
-      effect: this.#effect(),
-      severity: null,
-      tags: [],
-      monitor: false,
-      active: null,
-      unknownMeansNoMatch: false,
-      location: LOCATION,
-      locate: () => LOCATION,
-      excerpt: () => '',
-    }
+    return ruleOf(`R${number}`, this.#scope(), conditions, this.#effect())
   }
 
   #scope(): ScopeTerm[] {
@@ -157,6 +119,87 @@ export class FleetOfTools {
 
   #pick<T>(items: readonly T[]): T {
     return items[this.draw.int(items.length)]!
+  }
+}
+
+/** The lowest limit. One call of a thousand is over a few of them. */
+const RARE_FROM = 1_000_000
+
+/**
+ * One tool, and as many rules as asked for that deny it above a limit of their own. Nearly every amount is under all limits,
+ * so that a decision should cost the same however many rules there are.
+ */
+export class RareLimits {
+  constructor(
+    private readonly draw: Draw,
+    private readonly rules: number,
+  ) {}
+
+  bundle(): CheckedBundle {
+    const scope = [on('tool', [name('pay')])]
+    const rules = Array.from({ length: this.rules }, (_, i) =>
+      ruleOf(`R${i}`, scope, [compare('>', args('amount'), RARE_FROM + i)], { kind: 'deny', why: '', span: SPAN }),
+    )
+    return bundleOf(rules)
+  }
+
+  call(): Call {
+    const amount = this.draw.int(1_000) === 0 ? RARE_FROM + this.draw.int(10) : this.draw.int(RARE_FROM)
+    return callOf({ id: 'agent-1', labels: {} }, 'pay', 'prod', { amount })
+  }
+}
+
+function bundleOf(rules: readonly CheckedRule[]): CheckedBundle {
+  const policy = {
+    name: 'bench',
+    description: '',
+    fleet: false,
+    speaksFor: [],
+    defaultEffect: { kind: 'default-allow', span: SPAN } as const,
+    rules,
+    location: LOCATION,
+    locate: () => LOCATION,
+  }
+  const layer = { tools: new Map(), lists: new Map(), tests: [] }
+  return {
+    revision: 'sha256:bench',
+    fleet: { ...layer, policies: [] },
+    tenants: new Map([['default', { ...layer, policies: [policy] }]]),
+    diagnostics: [],
+  }
+}
+
+function ruleOf(id: string, scope: readonly ScopeTerm[], conditions: readonly Expr[], effect: RuleEffect): CheckedRule {
+  return {
+    id,
+    policy: 'bench',
+    description: 'a synthetic rule',
+    scope,
+    conditions,
+    effect,
+    severity: null,
+    tags: [],
+    monitor: false,
+    active: null,
+    unknownMeansNoMatch: false,
+    location: LOCATION,
+    locate: () => LOCATION,
+    excerpt: () => '',
+  }
+}
+
+function callOf(agent: Call['agent'], tool: string, environment: string, args: Call['arguments']): Call {
+  return {
+    requestId: 'r',
+    tenant: 'default',
+    agent,
+    principal: null,
+    sessionId: 's',
+    delegationChain: [],
+    tool,
+    environment,
+    arguments: args,
+    context: {},
   }
 }
 
