@@ -1,5 +1,5 @@
 import { readPolicyFolder } from '../authoring/policy-folder.js'
-import { compilePolicySet } from '../compiler/compile.js'
+import { compileDiagnostics, compilePolicySet } from '../compiler/compile.js'
 import type { PolicySet } from '../compiler/policy-set.js'
 import { checkBundle } from '../language/check.js'
 import type { CheckedBundle } from '../language/checked.js'
@@ -11,8 +11,12 @@ import { plural, type Terminal } from './terminal.js'
 /** Diagnostics printed before the rest is only counted. */
 const SHOWN = 50
 
+/** The bundle of a folder, with everything that checking and compiling find among its diagnostics. */
 export async function checkFolder(folder: string): Promise<CheckedBundle> {
-  return checkBundle(await readPolicyFolder(folder))
+  const bundle = checkBundle(await readPolicyFolder(folder))
+  if (bundle.diagnostics.some(({ severity }) => severity === 'error')) return bundle
+  const found = compileDiagnostics(bundle)
+  return found.length === 0 ? bundle : { ...bundle, diagnostics: [...bundle.diagnostics, ...found] }
 }
 
 /**

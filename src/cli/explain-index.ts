@@ -38,7 +38,7 @@ async function printTable(io: Io, rules: readonly IndexedRule[], scanned: readon
     { title: 'cost', align: 'right' },
     { title: 'by', flexible: true },
   ]
-  const rows = rules.map((rule) => [clean(rule.ruleId), rule.layer, rule.access, String(rule.cost), clean(rule.by)])
+  const rows = rules.map((rule) => [clean(rule.ruleId), rule.layer, rule.access, String(rule.cost), clean(by(rule))])
   await io.out.write(table(columns, rows, io.out))
   await io.out.write(`\n${plural(rules.length, 'rule')}, ${scanned.length} scanned for every call\n`)
   for (const rule of scanned) {
@@ -47,6 +47,11 @@ async function printTable(io: Io, rules: readonly IndexedRule[], scanned: readon
       `  ${clean(rule.ruleId)}  ${io.out.paint('dim', `${clean(file)}:${line}`)}\n    ${clean(rule.whyScan ?? '')}\n`,
     )
   }
+}
+
+/** `tool pay, then range args.amount > 100`. */
+function by({ by, within }: IndexedRule): string {
+  return within === null ? by : `${by}, then ${within.access} ${within.by}`
 }
 
 function asJson(rule: IndexedRule): unknown {

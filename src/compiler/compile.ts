@@ -41,6 +41,26 @@ export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicyS
   return compilation.finish(bundle.revision, declaredTools(bundle.fleet, own), bundle.fleet.tools)
 }
 
+/**
+ * What only compiling finds, for every tenant of a bundle that has no errors, and for one that has no policies of its own: a
+ * rule of the fleet is named once.
+ */
+export function compileDiagnostics(bundle: CheckedBundle): readonly Diagnostic[] {
+  const found = new Map<string, Diagnostic>()
+  for (const tenant of [...bundle.tenants.keys(), '']) {
+    try {
+      compilePolicySet(bundle, tenant)
+    } catch (error) {
+      if (!(error instanceof CompileError)) throw error
+      for (const diagnostic of error.diagnostics) {
+        const { file, start } = diagnostic.location
+        found.set(JSON.stringify([file, start, diagnostic.code]), diagnostic)
+      }
+    }
+  }
+  return [...found.values()]
+}
+
 interface Draft {
   readonly entry: Entry
   readonly lifted: Lifted

@@ -52,5 +52,5 @@ export function compareDefaults(a: DefaultEntry, b: DefaultEntry): number {
 }
 
 export function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+  return a === b ? 0 : a < b ? -1 : 1
 }

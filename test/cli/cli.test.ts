@@ -58,11 +58,15 @@ t.test('help and version end with 0', async (t) => {
   t.match(await inProcess(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
 })
 
+/** Three loops, each in the next. */
+const COSTLY = 'any x in args.xs: any y in args.xs: any z in args.xs: x == z'
+
 t.test('check: a good folder, a bad one, JSON', async (t) => {
   const dir = t.testdir({
     good: { 'a.policy': GOOD },
     bad: { 'a.policy': GOOD.replace('args.amount', 'args.amout') },
     odd: { 'a.policy': `${GOOD}\nrule ODD {\n  when args.nowhere == 1\n  deny\n}\n` },
+    costly: { 'a.policy': `fleet policy f\ndefault allow\n\nrule DEEP {\n  when ${COSTLY}\n  deny\n}\n` },
   })
   const good = await inProcess(['check', `${dir}/good`])
   t.equal(good.code, 0)
@@ -76,6 +80,10 @@ t.test('check: a good folder, a bad one, JSON', async (t) => {
   t.match(bad.out, /a\.policy:13:\d+: error POL\d{4}: .*amout/)
   t.match(bad.out, /hint: .*amount/)
   t.match(bad.out, /not ready: /)
+  const costly = { code: 1, out: /a\.policy:4:\d+: error POL4001: .*`DEEP`.*not ready: /s }
+  t.match(await inProcess(['check', `${dir}/costly`]), costly, 'what only the compiler finds')
+  const refused = ['explain-index', `${dir}/costly`]
+  t.match(await inProcess(refused), { code: 1, err: /POL4001/ })
   const json = await inProcess(['check', `${dir}/bad`, '--json'])
   t.equal(json.code, 1)
   t.match(JSON.parse(json.out), {
