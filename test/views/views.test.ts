@@ -137,7 +137,9 @@ t.test('domain', (t) => {
   const cases: readonly (readonly [string, string | undefined])[] = [
     ['Example.COM', 'example.com'],
     ['example.com:8080', 'example.com'],
-    ['https://user@Evil.example/x', 'evil.example'],
+    ['https://Evil.example/x', 'evil.example'],
+    ['https://user@Evil.example/x', undefined],
+    ['https://good.example/@evil.example', undefined],
     ['Ann <a@Example.com>', 'example.com'],
     ['a@evil.example, b@good.example', undefined],
     ['[::1]:80', '::1'],
