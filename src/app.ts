@@ -10,7 +10,7 @@ import { readPolicyFolder } from './authoring/policy-folder.js'
 import { watchPolicyFolder } from './authoring/watch-folder.js'
 import type { Config } from './config.js'
 import { developmentIdentity } from './identity/development.js'
-import type { AuditQueries } from './model/audit-queries.js'
+import { AuditNotSearchable, type AuditQueries } from './model/audit-queries.js'
 import type { Log } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
 import { type Answer, type Clock, Pdp } from './pdp.js'
@@ -40,7 +40,7 @@ export interface App {
   close(): Promise<boolean>
 }
 
-export const systemClock: Clock = {
+const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicNs: () => performance.now() * 1e6,
 }
@@ -50,7 +50,7 @@ const REMEMBER_MS = 10 * 60_000
 const TAIL_POLL_MS = 500
 
 /** Of a server that stores nothing: the spool is no place to search. */
-const noStore = (): Promise<never> => Promise.reject(new Error('this server runs with --audit-store none'))
+const noStore = (): Promise<never> => Promise.reject(new AuditNotSearchable())
 const noQueries: AuditQueries = {
   totals: noStore,
   topViolations: noStore,

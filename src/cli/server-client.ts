@@ -27,7 +27,11 @@ export async function serverClient(address: string): Promise<ServerClient> {
       } catch (error) {
         if (!(error instanceof PortcullisError)) throw error
         if (error.code === INVALID_ARGUMENT) throw new RequestError(error.message)
-        throw new CommandFailed(`the server at ${address} did not answer: ${cause(error.message)}`)
+        throw new CommandFailed(
+          error.reason === ''
+            ? `the server at ${address} did not answer: ${cause(error.message)}`
+            : `the server at ${address} cannot answer: ${error.message}`,
+        )
       }
     },
     close: () => client.close(),

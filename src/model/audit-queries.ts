@@ -72,3 +72,11 @@ export interface StoredEvent {
   readonly violation: boolean
   readonly evaluationNs: number
 }
+
+/** This server was told to store nothing; asking again later does not help. */
+export class AuditNotSearchable extends Error {
+  override readonly name = 'AuditNotSearchable'
+  constructor() {
+    super('this server runs with --audit-store none: its records wait in the spool and cannot be searched')
+  }
+}

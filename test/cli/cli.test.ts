@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
+import { startServer } from '../server/harness.js'
 import { inProcess, MAIN, portcullis, ROOT } from './process.js'
 
 const GOOD = `policy support
@@ -416,4 +417,15 @@ t.test('audit: a server that is not there', async (t) => {
     const wrong = await inProcess(['audit', 'totals', '--server', address])
     t.match(wrong, { code: 2, out: '', err: /write it like 127\.0\.0\.1:50051 or \[::1\]:50051/ }, address)
   }
+})
+
+t.test('audit: a server that stores nothing', async (t) => {
+  const { app } = await startServer(t)
+  t.same(await inProcess(['audit', 'totals', '--server', app.address]), {
+    code: 1,
+    out: '',
+    err:
+      `portcullis: the server at ${app.address} cannot answer: this server runs with --audit-store none: ` +
+      'its records wait in the spool and cannot be searched\n',
+  })
 })

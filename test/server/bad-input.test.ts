@@ -262,7 +262,7 @@ t.test('a message over 4 MiB', async (t) => {
 })
 
 t.test('audit questions', async (t) => {
-  const { client } = await startServer(t)
+  const { client, log } = await startServer(t)
   const refused = async (asked: Promise<unknown>, reason: string, message: string): Promise<void> => {
     await t.rejects(asked, { code: status.INVALID_ARGUMENT, reason, message }, message)
   }
@@ -273,6 +273,18 @@ t.test('audit questions', async (t) => {
   await refused(client.auditQuery({ outcome }), 'FIELD_INVALID', 'outcome is none of ALLOW, DENY, REQUIRE_APPROVAL')
   await refused(client.auditGet(''), 'FIELD_REQUIRED', 'decision_id is empty; it must name something')
   await refused(client.auditTail(1_001).next(), 'LIMIT_EXCEEDED', 'last is 1001; the limit is 1000')
+
+  const nowhere = {
+    code: status.UNAVAILABLE,
+    reason: 'AUDIT_STORE_UNAVAILABLE',
+    message: 'this server runs with --audit-store none: its records wait in the spool and cannot be searched',
+  }
+  await t.rejects(client.auditTotals(), nowhere)
+  await t.rejects(client.auditTail(1).next(), nowhere)
+  t.notOk(
+    log.lines.some(({ level }) => level === 'error'),
+    'what was configured is no failure of the server',
+  )
 })
 
 const VIEWS = `policy views "Rules on text that has to be parsed"

@@ -1,5 +1,12 @@
 import type { ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { AuditQueries, Period, RiskyAgent, StoredEvent, Totals } from '../../model/audit-queries.js'
+import {
+  AuditNotSearchable,
+  type AuditQueries,
+  type Period,
+  type RiskyAgent,
+  type StoredEvent,
+  type Totals,
+} from '../../model/audit-queries.js'
 import type { Credential, Identity } from '../../model/identity.js'
 import type { Outcome } from '../../model/outcome.js'
 import { RpcError, toStatus } from './errors.js'
@@ -148,6 +155,7 @@ async function stored<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked
   } catch (error) {
+    if (error instanceof AuditNotSearchable) throw new RpcError('AUDIT_STORE_UNAVAILABLE', error.message)
     const text = 'the audit store does not answer; decisions go on and are kept until it does'
     throw new RpcError('AUDIT_STORE_UNAVAILABLE', text, {}, error)
   }

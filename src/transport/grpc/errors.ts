@@ -20,7 +20,7 @@ export const ERROR_REASONS = {
 } as const
 export type ErrorReason = keyof typeof ERROR_REASONS
 
-export const ERROR_DOMAIN = 'portcullis'
+const ERROR_DOMAIN = 'portcullis'
 
 /** A call that cannot be answered. The message is for the caller; the cause is logged and never sent. */
 export class RpcError extends Error {
