@@ -9,7 +9,7 @@ import type { Location } from '../model/span.js'
 import { constantMap } from './constant.js'
 
 /** The clock of a test that sets none: 2026-01-05T12:00Z, a Monday. */
-export const TEST_CLOCK_MS = Date.UTC(2026, 0, 5, 12)
+const TEST_CLOCK_MS = Date.UTC(2026, 0, 5, 12)
 
 export interface TestResult {
   readonly name: string

@@ -38,7 +38,7 @@ export function paintOutcome(outcome: Outcome, to: Terminal): string {
 }
 
 /** The answer in one line, then what it rests on. */
-export function explanation(decision: Decision, to: Terminal): string {
+function explanation(decision: Decision, to: Terminal): string {
   const lines = [
     `${paintOutcome(decision.outcome, to)}  ${clean(decision.reason)}  ${to.paint('dim', `(${decision.reasonCode})`)}`,
   ]

@@ -4,7 +4,7 @@ import type { Reporter } from './report.js'
 import { decodeUtf8 } from './text.js'
 
 /** The most bytes of a list file or an MCP tool list. */
-export const MAX_ATTACHMENT_BYTES = 8 * 1_048_576
+const MAX_ATTACHMENT_BYTES = 8 * 1_048_576
 
 /** Reads the files that policies name, and remembers which: they are part of the bundle's revision. */
 export class Attachments {

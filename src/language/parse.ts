@@ -16,7 +16,7 @@ import { findUnavailable } from './unavailable.js'
 
 /** The most tokens of a rule, template, test or header, and of a declaration that may be a table. */
 export const MAX_TOKENS = 4_096
-export const MAX_TABLE_TOKENS = 65_536
+const MAX_TABLE_TOKENS = 65_536
 
 /** A file as parsed: what could be read of it, and what could not. */
 export interface ParsedFile {

@@ -96,7 +96,6 @@ export function declarationLines(node: Declaration, options: PrintOptions): read
 
 export const printExpr = (expr: Expr, options: PrintOptions = {}): string => new Printer(options).expr(expr)
 export const printScope = (terms: readonly ScopeTerm[]): string => new Printer({}).scope(terms)
-export const printApproval = (clause: ApprovalClause): string => new Printer({}).approval(clause)
 /** The text of a rule, for expanded templates. */
 export const printRule = (rule: Rule): string => printDeclaration(rule)
 

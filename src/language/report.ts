@@ -10,7 +10,7 @@ export interface SourceText {
 }
 
 /** The most diagnostics of one bundle; a note says how many more there are. */
-export const MAX_DIAGNOSTICS = 200
+const MAX_DIAGNOSTICS = 200
 
 /** Collects findings; checks never throw on account of what an author wrote. */
 export class Reporter {

@@ -33,7 +33,7 @@ function needsWork(expr: Expr): boolean {
 }
 
 /** `ip(…) in LIST`, `ip(…) not in LIST`. */
-export function isAddressLookup(expr: Expr): expr is Extract<Expr, { kind: 'relation' }> {
+function isAddressLookup(expr: Expr): expr is Extract<Expr, { kind: 'relation' }> {
   if (expr.kind !== 'relation' || (expr.op !== 'in' && expr.op !== 'not-in')) return false
   return expr.left.kind === 'call' && expr.left.fn === 'ip'
 }

@@ -53,7 +53,7 @@ export function comparable(a: Type, b: Type): boolean {
   return a.kind === b.kind
 }
 
-export function sameType(a: Type, b: Type): boolean {
+function sameType(a: Type, b: Type): boolean {
   if (a.kind === 'list' && b.kind === 'list') return sameType(a.item, b.item)
   if (a.kind === 'map' && b.kind === 'map') {
     return a.fields === null || b.fields === null ? a.fields === b.fields : sameFields(a.fields, b.fields)

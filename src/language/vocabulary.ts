@@ -19,7 +19,7 @@ export const STRING: Type = { kind: 'string' }
 export const NUMBER: Type = { kind: 'number' }
 export const BOOLEAN: Type = { kind: 'boolean' }
 export const ANY: Type = { kind: 'any' }
-export const STRINGS: Type = { kind: 'list', item: STRING }
+const STRINGS: Type = { kind: 'list', item: STRING }
 
 export type ViewName = 'sql' | 'url' | 'email' | 'path' | 'ip' | 'shell' | 'json'
 

@@ -1,7 +1,7 @@
 import type { Log, LogFields } from '../model/log.js'
 import { escapeUnseen } from '../model/unseen.js'
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface LogOptions {

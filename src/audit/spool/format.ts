@@ -6,9 +6,9 @@ import { crc32 } from 'node:zlib'
  * header (64 bytes): magic `PCSPOOL\0`, u32 version, u32 epoch, u64 first seq, 36 bytes writer id, u32 crc32 of the 60 before
  * frame: u32 payload length, u32 crc32 over seq and payload, u64 seq, payload (one JSON line without its line break)
  */
-export const VERSION = 1
+const VERSION = 1
 export const HEADER_BYTES = 64
-export const FRAME_HEADER_BYTES = 16
+const FRAME_HEADER_BYTES = 16
 /** A longer frame is damage. Well above what masking lets through (16 KiB of arguments and names of 256 bytes). */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024
 

@@ -120,7 +120,7 @@ async function run(session: Session, sql: string, params: QueryParams): Promise<
   }
 }
 
-export function parseRows(ndjson: string): Row[] {
+function parseRows(ndjson: string): Row[] {
   return ndjson
     .split('\n')
     .filter((line) => line !== '')

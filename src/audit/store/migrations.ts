@@ -18,7 +18,7 @@ const DURABLE = [
   'min_compressed_bytes_to_fsync_after_merge = 1',
 ].join(', ')
 
-export const MIGRATIONS: readonly Migration[] = [
+const MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     name: 'events and dead letters',

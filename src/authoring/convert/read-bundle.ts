@@ -5,7 +5,7 @@ import type { ConversionProblem, JsonBundle, JsonCondition, JsonRule } from './j
 import { isName } from './name.js'
 
 /** Who is asked when a rule requires approval and names nobody. */
-export const DEFAULT_ROLE = 'approver'
+const DEFAULT_ROLE = 'approver'
 
 const ID = /^[A-Za-z_][A-Za-z0-9_]*$/
 const OUTCOMES: readonly string[] = ['ALLOW', 'DENY', 'REQUIRE_APPROVAL']

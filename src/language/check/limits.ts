@@ -4,8 +4,8 @@ import { everyCondition } from './every-condition.js'
 
 /** Levels and nodes of one condition, and quantifiers within quantifiers: bounds that hold whatever a call brings. */
 export const MAX_DEPTH = 64
-export const MAX_NODES = 5_000
-export const MAX_QUANTIFIERS = 3
+const MAX_NODES = 5_000
+const MAX_QUANTIFIERS = 3
 
 export const limits: Check = (context) => {
   for (const layer of everyLayer(context)) {
