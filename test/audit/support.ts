@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** Of shippers under test: as often as sensible, so that no test waits. */
+export const TUNING = { flushMs: 50, pollMs: 10, maxBackoffMs: 40 }
+export const quiet = (): void => undefined
+
 /** A folder of its own for one test, removed at its end. */
 export function temporaryFolder(t: { teardown(fn: () => unknown): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-audit-'))
