@@ -143,6 +143,12 @@ t.test('what the converter does not understand is a problem with its place', asy
   const rule = { id: 'R', match: { tool_name: 't' }, outcome: 'DENY' }
   const cases: readonly (readonly [JsonValue, string, RegExp])[] = [
     [[], '$', /must be an object/],
+    [
+      { rules: [{ ...rule, match: { tool_name: 'a\u001b[31m' } }] },
+      '$',
+      /^cannot be said in the policy language: `on {3}tool "a\\u001b\[31m"`: .*control character.* \(POL2205\)$/,
+    ],
+    [{ rules: [{ ...rule, id: 'default' }] }, '$', /^cannot be said in the policy language: .* \(POL2003\)$/],
     [{}, '$.rules', /is missing/],
     [{ rules: [], version: 2 }, '$.version', /not known.*`rules`, `defaults`/],
     [
