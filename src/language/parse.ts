@@ -141,7 +141,7 @@ const MAX_TOKEN_FAULTS = 5
 
 /** Faults in the order in which mending them makes sense; each kind keeps the later ones from guessing. */
 function parseSegment(segment: Segment, offset: number): ParsedDeclaration {
-  const tokens = segment.tokens.map((token) => ({ ...token, offset: token.offset - offset }))
+  const tokens = segment.tokens.map(({ type, text, offset: at }) => ({ type, text, offset: at - offset }))
   const malformed = tokens.flatMap(tokenFault)
   if (malformed.length > 0) return failed(...malformed.slice(0, MAX_TOKEN_FAULTS))
   if (segment.fault?.kind === 'too-deep') return failed(bracketFault(segment.fault, offset))
@@ -219,15 +219,22 @@ function unknownDeclaration(token: Token): Fault {
 
 const RULES = nearley.Grammar.fromCompiled(grammar)
 
+interface GivenToken extends Token {
+  readonly value: string
+}
+
 /** Hands nearley the tokens that were lexed for the whole file. */
 class TokenCursor implements nearley.Lexer {
   #next = 0
   constructor(readonly tokens: readonly Token[]) {}
 
   reset(): void {}
-  next(): nearley.Token | undefined {
+  next(): GivenToken | undefined {
     const token = this.tokens[this.#next++]
-    return token === undefined ? undefined : { ...token, value: token.text }
+    if (token === undefined) return undefined
+    // Spelled out: spreading a token here is a third of the time that checking takes.
+    const { type, text, offset } = token
+    return { type, text, offset, value: text }
   }
   save(): nearley.LexerState {
     return {}
