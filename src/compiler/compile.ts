@@ -17,7 +17,7 @@ import {
   type RuleEntry,
 } from './entry.js'
 import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
-import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, type Vocabulary } from './lift.js'
+import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, trimmed, type Vocabulary } from './lift.js'
 import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
 import { TRUE, toTruth } from './predicate/truth.js'
@@ -107,10 +107,9 @@ class Compilation {
 
   #toIndexed(entry: Entry, lifted: Lifted, number: number): IndexedEntry {
     const { costs } = this.#predicates
-    const predicates = [...entry.scope]
-    for (const { expr, predicate } of entry.clauses) {
-      if (!lifted.settled.includes(expr) && !predicates.includes(predicate)) predicates.push(predicate)
-    }
+    const clauses = entry.clauses.filter(({ expr }) => !lifted.settled.includes(expr))
+    const all = [...entry.scope, ...clauses.map(({ predicate }) => predicate)]
+    const predicates = all.filter((predicate, at) => all.indexOf(predicate) === at)
     predicates.sort((a, b) => costs[a]! - costs[b]!)
     const { equalities, ranges } = lifted
     return { entry: number, predicates, unknownMatches: entry.unknownMatches, equalities, ranges, lifted }
@@ -164,13 +163,14 @@ class Compilation {
     conjuncts: readonly Expr[],
     tagged: { readonly tags: 'tag' | 'fleet-tag'; readonly except: Lifted['exceptToolTerms'] } | null,
   ): Lifted | null {
-    const lifted = nothingLifted()
-    if (!this.#liftScope(scope, tagged?.tags ?? 'tag', lifted)) return null
-    lifted.exceptToolTerms = tagged?.except?.slice(0, lifted.scopeToolTerms) ?? null
+    const drafted = nothingLifted()
+    if (!this.#liftScope(scope, tagged?.tags ?? 'tag', drafted)) return null
+    drafted.exceptToolTerms = tagged?.except?.slice(0, drafted.scopeToolTerms) ?? null
     const clauses = this.#toClauses(conjuncts, rule, checked)
     if (clauses === null) return null
-    for (const { expr } of clauses) liftConjunct(expr, checked.lists, lifted, this.#vocabulary)
-    if (rule.active !== null) lifted.scope.push(this.#activePredicate(rule.active))
+    for (const { expr } of clauses) liftConjunct(expr, checked.lists, drafted, this.#vocabulary)
+    if (rule.active !== null) drafted.scope.push(this.#activePredicate(rule.active))
+    const lifted = trimmed(drafted)
     const entry = toRuleEntry(layer, rule, lifted.scope, clauses)
     const tightens = lifted.exceptToolTerms !== null && !rule.monitor
     this.#drafts.push({ entry: tightens ? { ...entry, finding: APPROVAL_BY_TENANT_TAG } : entry, lifted })
@@ -228,6 +228,8 @@ function conjunctsOf(expr: Expr): readonly Expr[] {
   return expr.kind === 'and' ? expr.operands.flatMap(conjunctsOf) : [expr]
 }
 
+const NONE: readonly never[] = []
+
 function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], clauses: readonly Clause[]): RuleEntry {
   const effect = effectOf(rule.effect)
   const matched: MatchedRule = {
@@ -257,7 +259,8 @@ function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], 
       rule.effect.kind === 'require-approval' || rule.effect.kind === 'deny-except'
         ? toRequirement(rule.effect.approval, rule.id, rule.effect.kind === 'deny-except')
         : null,
-    obligations: rule.effect.kind === 'allow' ? rule.effect.obligations.map((node) => toObligation(node, rule.id)) : [],
+    obligations:
+      rule.effect.kind === 'allow' ? rule.effect.obligations.map((node) => toObligation(node, rule.id)) : NONE,
   }
 }
 

@@ -86,6 +86,29 @@ export function nothingLifted(): Lifted {
   }
 }
 
+/** The same in as little memory as it takes: an array that has grown keeps room for more, which a hundred thousand rules have no use for. */
+export function trimmed(lifted: Lifted): Lifted {
+  return {
+    toolTerms: exact(lifted.toolTerms),
+    exceptToolTerms: lifted.exceptToolTerms,
+    envTerms: exact(lifted.envTerms),
+    scopeToolTerms: lifted.scopeToolTerms,
+    scopeEnvTerms: lifted.scopeEnvTerms,
+    equalities: exact(lifted.equalities),
+    ranges: exact(lifted.ranges),
+    scope: exact(lifted.scope),
+    settled: exact(lifted.settled),
+    sources: exact(lifted.sources),
+  }
+}
+
+const NONE: never[] = []
+Object.freeze(NONE)
+
+function exact<T>(items: T[]): T[] {
+  return items.length === 0 ? NONE : items.slice()
+}
+
 /**
  * Lifts a scope term.
  *
