@@ -22,13 +22,13 @@ pattern_items ->
     pattern {% ([item]) => build.chain(null, item) %}
   | pattern_items "," pattern {% ([before, , item]) => build.chain(before, item) %}
 
-pattern ->
-    free_dotted_name {% ([name]) => build.namePattern(name) %}
-  | %glob {% ([glob]) => build.globPattern(glob) %}
+pattern -> free_dotted_name {% ([name]) => build.namePattern(name) %} | glob_pattern {% id %}
+glob_pattern ->
+    %glob {% ([glob]) => build.globPattern(glob) %}
   | "*" {% ([glob]) => build.globPattern(glob) %}
   | "like" %string {% ([at, glob]) => build.likePattern(at, glob) %}
 
-# Tags stand under `tool` only.
+# Tags and the bare word `undeclared` stand under `tool` only.
 tool_patterns ->
     tool_pattern {% ([pattern]) => build.onePattern(pattern) %}
   | tool_pattern_set {% id %}
@@ -37,4 +37,8 @@ tool_pattern_set -> "[" tool_pattern_items trailing_comma "]" {% ([open, items, 
 tool_pattern_items ->
     tool_pattern {% ([item]) => build.chain(null, item) %}
   | tool_pattern_items "," tool_pattern {% ([before, , item]) => build.chain(before, item) %}
-tool_pattern -> pattern {% id %} | "tag" free_name {% ([at, tag]) => build.tagPattern(at, tag) %}
+tool_pattern ->
+    dotted_name {% ([name]) => build.toolPattern(name) %}
+  | %string {% ([name]) => build.namePattern(build.quotedIdentifier(name)) %}
+  | glob_pattern {% id %}
+  | "tag" free_name {% ([at, tag]) => build.tagPattern(at, tag) %}

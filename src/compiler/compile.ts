@@ -17,7 +17,15 @@ import {
   type RuleEntry,
 } from './entry.js'
 import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
-import { type Lifted, liftConjunct, liftScopeTerm, nothingLifted, trimmed, type Vocabulary } from './lift.js'
+import {
+  isEverything,
+  type Lifted,
+  liftConjunct,
+  liftScopeTerm,
+  nothingLifted,
+  trimmed,
+  type Vocabulary,
+} from './lift.js'
 import { NamePatterns, type Tags } from './names.js'
 import { type DeclaredTool, PolicySet } from './policy-set.js'
 import { TRUE, toTruth } from './predicate/truth.js'
@@ -34,11 +42,11 @@ const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new M
  * @throws {CompileError} naming every rule over a limit; a bundle with errors among its diagnostics must not get here
  */
 export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicySet {
-  const compilation = new Compilation(tenant)
   const own = bundle.tenants.get(tenant) ?? EMPTY_LAYER
+  const compilation = new Compilation(tenant, declaredTools(bundle.fleet, own))
   compilation.addLayer('fleet', bundle.fleet)
   compilation.addLayer('tenant', own)
-  return compilation.finish(bundle.revision, declaredTools(bundle.fleet, own), bundle.fleet.tools)
+  return compilation.finish(bundle.revision, bundle.fleet.tools)
 }
 
 /**
@@ -67,18 +75,24 @@ interface Draft {
 }
 
 class Compilation {
-  readonly #predicates = new Predicates()
-  readonly #vocabulary: Vocabulary = {
-    tools: new NamePatterns(),
-    environments: new NamePatterns(),
-    features: new Map(),
-    predicates: this.#predicates,
-  }
+  readonly #predicates: Predicates
+  readonly #vocabulary: Vocabulary
   readonly #drafts: Draft[] = []
   readonly #always: DefaultEntry[] = []
   readonly #diagnostics: Diagnostic[] = []
 
-  constructor(readonly tenant: string) {}
+  constructor(
+    readonly tenant: string,
+    readonly tools: ReadonlyMap<string, DeclaredTool>,
+  ) {
+    this.#predicates = new Predicates((tool) => tools.get(tool)?.parameters)
+    this.#vocabulary = {
+      tools: new NamePatterns(),
+      environments: new NamePatterns(),
+      features: new Map(),
+      predicates: this.#predicates,
+    }
+  }
 
   addLayer(layer: Layer, checked: CheckedLayer): void {
     for (const policy of checked.policies) {
@@ -87,16 +101,17 @@ class Compilation {
     }
   }
 
-  finish(revision: string, tools: ReadonlyMap<string, DeclaredTool>, fleetTools: CheckedLayer['tools']): PolicySet {
+  finish(revision: string, fleetTools: CheckedLayer['tools']): PolicySet {
     if (this.#diagnostics.length > 0) throw new CompileError(this.#diagnostics)
     const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
     const indexed = drafts.map(({ entry, lifted }, number) => this.#toIndexed(entry, lifted, number))
     const tags = new Map<string, Tags>()
-    for (const { name, tags: all } of tools.values()) tags.set(name, { all, fleet: fleetTools.get(name)?.tags ?? [] })
+    for (const { name, tags: all } of this.tools.values())
+      tags.set(name, { all, fleet: fleetTools.get(name)?.tags ?? [] })
     return new PolicySet({
       revision,
       tenant: this.tenant,
-      tools,
+      tools: this.tools,
       entries: drafts.map(({ entry }) => entry),
       lifted: drafts.map(({ lifted }) => lifted),
       always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareDefaults) },
@@ -220,8 +235,10 @@ class Compilation {
   }
 }
 
+/** Whether it is up to tags which tools a term fits. */
 function namesTag(term: CheckedRule['scope'][number]): boolean {
-  return term.kind === 'scope' && term.on === 'tool' && term.patterns.some(({ kind }) => kind === 'tag')
+  if (term.kind !== 'scope' || term.on !== 'tool' || term.patterns.some(isEverything)) return false
+  return term.patterns.some(({ kind }) => kind === 'tag')
 }
 
 function conjunctsOf(expr: Expr): readonly Expr[] {
@@ -309,9 +326,13 @@ function compareEntries(a: Entry, b: Entry): number {
 function declaredTools(...layers: readonly CheckedLayer[]): ReadonlyMap<string, DeclaredTool> {
   const tools = new Map<string, DeclaredTool>()
   for (const layer of layers) {
-    for (const { name, tags } of layer.tools.values()) {
-      const known = tools.get(name)?.tags ?? []
-      tools.set(name, { name, tags: [...new Set([...known, ...tags])].sort() })
+    for (const { name, tags, parameters } of layer.tools.values()) {
+      const known = tools.get(name)
+      tools.set(name, {
+        name,
+        tags: [...new Set([...(known?.tags ?? []), ...tags])].sort(),
+        parameters: new Set([...(known?.parameters ?? []), ...parameters.keys()]),
+      })
     }
   }
   return new Map([...tools].sort(([a], [b]) => compareTexts(a, b)))

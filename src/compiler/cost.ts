@@ -72,6 +72,7 @@ function callCost(fn: string): number {
     case 'sum':
     case 'min':
     case 'max':
+    case 'undeclared':
       return LIST_SCAN
     default:
       return VIEW_PARSE

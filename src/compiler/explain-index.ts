@@ -5,14 +5,14 @@ import type { Location } from '../model/span.js'
 import { staticCost } from './cost.js'
 import type { Layer } from './entry.js'
 import type { Feature, Lifted, RangeKey } from './lift.js'
-import type { Pattern } from './names.js'
+import { type Pattern, spellPatterns } from './names.js'
 import type { PolicySet } from './policy-set.js'
 
 /**
  * How a call finds a rule: by one spelled-out name or value, by one of a set, by the automaton over prefixes, suffixes and
- * other globs, by a tool's tag, by the bounds of a number; or by looking at the rule for each call (`scan`).
+ * other globs, by a tool's tag, by the lack of a declaration, by the bounds of a number; or by looking at the rule for each call (`scan`).
  */
-export type AccessPath = 'literal' | 'set' | 'prefix' | 'suffix' | 'glob' | 'tag' | 'range' | 'scan'
+export type AccessPath = 'literal' | 'set' | 'prefix' | 'suffix' | 'glob' | 'tag' | 'undeclared' | 'range' | 'scan'
 
 export interface Access {
   readonly access: AccessPath
@@ -68,7 +68,7 @@ export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
     const branch = branches.get(number)
     const within = branch === undefined ? null : accessWithin(lifted[number]!, branch.feature, rule)
     if (anchor !== undefined) {
-      const by = `${anchor.on} ${spell(anchor.patterns)}`
+      const by = spellPatterns(anchor.on, anchor.patterns)
       return { access: pathOf(anchor.patterns), by, within, whyScan: null }
     }
     if (within !== null && !walked.has(number)) return { ...within, within: null, whyScan: null }
@@ -101,7 +101,7 @@ function whyScan({ equalities, ranges }: Lifted, rule: CheckedRule): string {
 function textOf(source: Expr | ScopeTerm, rule: CheckedRule): string {
   if (source.kind !== 'scope' && source.kind !== 'scope-label') return rule.excerpt(source.span)
   const on = source.kind === 'scope' ? source.on : `${source.on} ${source.label.name}`
-  return `${on} ${spell(source.patterns)}`
+  return spellPatterns(on, source.patterns)
 }
 
 /** The least exact of the patterns names the path. */
@@ -109,7 +109,7 @@ function pathOf(patterns: readonly Pattern[]): AccessPath {
   const paths = patterns.map(({ kind, text }) =>
     kind === 'glob' ? globPath(text) : kind === 'fleet-tag' ? 'tag' : kind,
   )
-  const worst = (['glob', 'suffix', 'prefix', 'tag'] as const).find((path) => paths.includes(path))
+  const worst = (['undeclared', 'glob', 'suffix', 'prefix', 'tag'] as const).find((path) => paths.includes(path))
   return worst ?? (patterns.length === 1 ? 'literal' : 'set')
 }
 
@@ -117,9 +117,4 @@ function globPath(text: string): 'prefix' | 'suffix' | 'glob' {
   const stars = text.split('*').length - 1
   if (stars > 1) return 'glob'
   return text.endsWith('*') ? 'prefix' : text.startsWith('*') ? 'suffix' : 'glob'
-}
-
-function spell(patterns: readonly Pick<Pattern, 'kind' | 'text'>[]): string {
-  const names = patterns.map(({ kind, text }) => (kind === 'tag' || kind === 'fleet-tag' ? `tag ${text}` : text))
-  return names.length === 1 ? names[0]! : `[${names.join(', ')}]`
 }

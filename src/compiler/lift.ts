@@ -149,8 +149,8 @@ export function liftScopeTerm(
   }
 }
 
-/** `*` demands nothing. */
-function isEverything({ kind, text }: NamePattern): boolean {
+/** `*` demands nothing, whatever stands beside it in the brackets. */
+export function isEverything({ kind, text }: NamePattern): boolean {
   return kind === 'glob' && /^\*+$/.test(text)
 }
 

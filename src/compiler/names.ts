@@ -1,17 +1,25 @@
+import { UNDECLARED } from '../language/patterns.js'
 import { compileGlob } from './glob.js'
 
 export interface Pattern {
   /** `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. */
-  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag'
+  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag' | 'undeclared'
   readonly text: string
 }
 
-/** The tags of a tool: everybody's, and those of them that the fleet gave. */
+/** The tags of a declared tool: everybody's, and those of them that the fleet gave. */
 export interface Tags {
   readonly all: readonly string[]
   readonly fleet: readonly string[]
 }
-const NO_TAGS: Tags = { all: [], fleet: [] }
+/** Patterns in the author's words; a tool that is called `undeclared` keeps its quotes. */
+export function spellPatterns(on: string, patterns: readonly Pattern[]): string {
+  const names = patterns.map(({ kind, text }) => {
+    if (kind === 'tag' || kind === 'fleet-tag') return `tag ${text}`
+    return kind === 'literal' && text === UNDECLARED ? JSON.stringify(text) : text
+  })
+  return names.length === 1 ? `${on} ${names[0]}` : `${on} [${names.join(', ')}]`
+}
 
 interface Node {
   readonly next: Map<number, Node>
@@ -35,6 +43,7 @@ export class NamePatterns {
     glob: new Map(),
     tag: new Map(),
     'fleet-tag': new Map(),
+    undeclared: new Map(),
   }
   /** Globs without a literal run (`*`): they fit every name. */
   #everything: number[] = []
@@ -68,14 +77,18 @@ export class NamePatterns {
     return this.#ids.glob.size > 0
   }
 
-  /** Numbers of the patterns that a name with these tags fits, ascending. */
-  match(name: string, { all, fleet }: Tags = NO_TAGS): number[] {
+  /** Numbers of the patterns that a name fits, ascending; without tags it is the name of no declared tool. */
+  match(name: string, tags?: Tags): number[] {
     if (!this.#isLinked) this.#link()
     const found = new Set(this.#everything)
     const literal = this.#ids.literal.get(name)
     if (literal !== undefined) found.add(literal)
-    addTagged(this.#ids.tag, all, found)
-    addTagged(this.#ids['fleet-tag'], fleet, found)
+    if (tags === undefined) {
+      for (const undeclared of this.#ids.undeclared.values()) found.add(undeclared)
+    } else {
+      addTagged(this.#ids.tag, tags.all, found)
+      addTagged(this.#ids['fleet-tag'], tags.fleet, found)
+    }
     this.#matchGlobs(name, found)
     return [...found].sort((a, b) => a - b)
   }

@@ -11,6 +11,8 @@ export interface DeclaredTool {
   readonly name: string
   /** Of every declaration, fleet and tenant: a tenant cannot take a tag off a tool. */
   readonly tags: readonly string[]
+  /** Names of the arguments that any of the declarations has. */
+  readonly parameters: ReadonlySet<string>
 }
 
 export interface PolicySetParts {

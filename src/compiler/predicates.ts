@@ -14,6 +14,12 @@ export class Predicates {
   readonly #ids = new Map<string, number>()
   readonly #slots = new Map<string, number>()
   readonly #identities = new ListIdentities()
+  readonly #parametersOf: Scope['parametersOf']
+
+  /** @param parametersOf names of a declared tool's arguments; undefined for any other name */
+  constructor(parametersOf: Scope['parametersOf']) {
+    this.#parametersOf = parametersOf
+  }
 
   get slots(): number {
     return this.#slots.size
@@ -50,6 +56,7 @@ export class Predicates {
     return {
       lists,
       variables: [],
+      parametersOf: this.#parametersOf,
       slotOf: (key) => this.#slot(key),
       invariantKey: (expr, scope) => {
         const { key, usesVariable } = canonical(expr, scope.lists, scope.variables, this.#identities)

@@ -298,4 +298,11 @@ function mostSelective(terms: readonly (readonly number[])[], names: NamePattern
   return terms.reduce((best, term) => (breadth(term) < breadth(best) ? term : best))
 }
 
-const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = { literal: 1, tag: 8, 'fleet-tag': 8, glob: 16 }
+/** A rule that is reached through `undeclared` is never met by a call of a declared tool. */
+const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = {
+  literal: 1,
+  tag: 8,
+  'fleet-tag': 8,
+  undeclared: 8,
+  glob: 16,
+}

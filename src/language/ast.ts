@@ -164,9 +164,13 @@ export type ScopeTerm =
       readonly span: Span
     }
 
-/** `tag` only under `on tool`. In a glob `*` stands for any run of characters, dots included. */
+/**
+ * `tag` and `undeclared` only under `on tool`; `undeclared` fits every name that no tool in view is declared under. In a
+ * glob `*` stands for any run of characters, dots included.
+ */
 export interface NamePattern {
-  readonly kind: 'literal' | 'glob' | 'tag'
+  readonly kind: 'literal' | 'glob' | 'tag' | 'undeclared'
+  /** The name, the glob or the tag; of `undeclared` the word itself. */
   readonly text: string
   readonly span: Span
 }

@@ -57,6 +57,7 @@ export const CODES = {
   POL2203: { severity: 'error', title: 'tenant scope outside of the fleet layer' },
   POL2204: { severity: 'warning', title: 'quoted name that looks like a glob' },
   POL2205: { severity: 'error', title: 'malformed name or glob' },
+  POL2206: { severity: 'warning', title: 'undeclared where nothing is declared' },
   POL2301: { severity: 'error', title: 'regular expression refused' },
   POL2302: { severity: 'error', title: 'unknown time zone' },
   POL2303: { severity: 'error', title: 'malformed approval clause' },

@@ -11,6 +11,7 @@ import type {
   Template,
   TemplateUse,
 } from './ast.js'
+import { UNDECLARED } from './patterns.js'
 import { printExpr } from './print.js'
 
 /** An argument that stands where only another kind can: an expression as a role, a number as a tool. */
@@ -61,12 +62,18 @@ class Substitution {
   }
 
   #scope(term: ScopeTerm): ScopeTerm {
-    return { ...term, patterns: term.patterns.map((pattern) => this.#pattern(pattern)) }
+    const isTool = term.kind === 'scope' && term.on === 'tool'
+    return { ...term, patterns: term.patterns.map((pattern) => this.#pattern(pattern, isTool)) }
   }
 
-  #pattern(pattern: NamePattern): NamePattern {
+  #pattern(pattern: NamePattern, isTool: boolean): NamePattern {
     const argument = pattern.kind === 'glob' ? undefined : this.#values.get(pattern.text)
-    return argument === undefined ? pattern : { ...pattern, text: this.#name(argument, pattern.text, 'a name') }
+    if (argument === undefined) return pattern
+    // The bare word means the same as an argument as it does in place; a parameter of that name comes before it.
+    if (isTool && pattern.kind !== 'tag' && argument.kind === 'name' && argument.name === UNDECLARED)
+      return { ...pattern, kind: 'undeclared', text: UNDECLARED }
+    const kind = pattern.kind === 'undeclared' ? 'literal' : pattern.kind
+    return { ...pattern, kind, text: this.#name(argument, pattern.text, 'a name') }
   }
 
   #role(role: Identifier): Identifier {

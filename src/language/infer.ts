@@ -313,6 +313,7 @@ class Inferrer {
     if (types.length !== wanted.length) {
       this.#report('POL2105', expr, `\`${fn}\` takes ${wanted.length} argument, not ${types.length}`)
     } else {
+      if (fn === 'undeclared') this.#wholeArguments(expr.args[0] as Expr)
       for (const [at, type] of types.entries()) {
         if (comparable(type, wanted[at] as Type) && type.kind !== 'null') continue
         const hint =
@@ -324,6 +325,13 @@ class Inferrer {
     }
     if (fn === 'json') return ANY
     return isView(fn) ? { kind: 'view', view: fn } : FUNCTIONS[fn].result
+  }
+
+  /** Declarations name the arguments of a call, not what is inside them. */
+  #wholeArguments(argument: Expr): void {
+    if (argument.kind === 'reference' && argument.root === 'args' && argument.path.length === 0) return
+    const message = `${this.#quote(argument)} is declared nowhere by name; \`undeclared\` takes all arguments of the call`
+    this.#report('POL2108', argument, message, 'write `undeclared(args)`')
   }
 
   // -------------------------------------------------------------- operators

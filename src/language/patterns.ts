@@ -25,6 +25,10 @@ export function globMatches(glob: string, text: string): boolean {
   return g === glob.length
 }
 
+/** Under `tool` without a declaration this is the pattern, in text and in print. */
+export const UNDECLARED = 'undeclared'
+
+/** Whether a pattern takes a name; a tool's name must be a declared one, so that `undeclared` never takes it. */
 export function patternMatches(pattern: NamePattern, name: string, tags: readonly string[] = []): boolean {
   switch (pattern.kind) {
     case 'literal':
@@ -33,19 +37,30 @@ export function patternMatches(pattern: NamePattern, name: string, tags: readonl
       return globMatches(pattern.text, name)
     case 'tag':
       return tags.includes(pattern.text)
+    case 'undeclared':
+      return false
   }
 }
 
 /** Every name that `narrow` matches, `wide` matches, too. May say no where the answer is yes, never the other way round. */
 export function covers(wide: NamePattern, narrow: NamePattern): boolean {
-  if (wide.kind === 'tag' || narrow.kind === 'tag') return wide.kind === narrow.kind && wide.text === narrow.text
+  if (wide.kind === 'tag' || wide.kind === 'undeclared' || narrow.kind === 'tag')
+    return wide.kind === narrow.kind && wide.text === narrow.text
+  if (narrow.kind === 'undeclared') return wide.kind === 'glob' && /^\*+$/.test(wide.text)
   if (wide.kind === 'literal') return narrow.text === wide.text && !narrow.text.includes('*')
   // A star of the narrow glob is matched as a character of its own, which only a star of the wide one can take.
   return globMatches(wide.text, narrow.kind === 'glob' ? narrow.text.replaceAll('*', '\u0000') : narrow.text)
 }
 
-/** True when some name may match both; exact but for two globs, which are taken to overlap unless their fixed ends differ. */
-export function mayOverlap(a: NamePattern, b: NamePattern, tools: ReadonlyMap<string, CheckedTool>): boolean {
+/**
+ * True when some name may match both; exact but for two globs, which are taken to overlap unless their fixed ends differ.
+ *
+ * @param tools that some tenant's calls may find declared, for tags
+ * @param always those of them that every tenant's calls find declared
+ */
+export function mayOverlap(a: NamePattern, b: NamePattern, tools: DeclaredTools, always: DeclaredTools): boolean {
+  if (a.kind === 'undeclared') return overlapsUndeclared(b, always)
+  if (b.kind === 'undeclared') return overlapsUndeclared(a, always)
   if (a.kind === 'tag') return overlapsTag(a, b, tools)
   if (b.kind === 'tag') return overlapsTag(b, a, tools)
   if (a.kind === 'literal') return patternMatches(b, a.text)
@@ -55,8 +70,14 @@ export function mayOverlap(a: NamePattern, b: NamePattern, tools: ReadonlyMap<st
   return (headA.startsWith(headB) || headB.startsWith(headA)) && (tailA.endsWith(tailB) || tailB.endsWith(tailA))
 }
 
+type DeclaredTools = ReadonlyMap<string, CheckedTool>
+
+function overlapsUndeclared({ kind, text }: NamePattern, declared: DeclaredTools): boolean {
+  return kind !== 'tag' && !(kind === 'literal' && declared.has(text))
+}
+
 /** Tags come from declarations alone, so the declared tools tell. */
-function overlapsTag(tag: NamePattern, other: NamePattern, tools: ReadonlyMap<string, CheckedTool>): boolean {
+function overlapsTag(tag: NamePattern, other: NamePattern, tools: DeclaredTools): boolean {
   for (const { name, tags } of tools.values()) {
     if (tags.includes(tag.text) && patternMatches(other, name, tags)) return true
   }
@@ -66,9 +87,9 @@ function overlapsTag(tag: NamePattern, other: NamePattern, tools: ReadonlyMap<st
 /** The declared tools that calls under a scope may name, and whether tools without declaration may come, too. */
 export interface ToolsInScope {
   readonly declared: readonly CheckedTool[]
-  /** The scope also takes tools that are not declared: by a glob, by no word about tools, or by name. */
+  /** The scope also takes tools that are not declared: by a glob, by no word about tools, by name, or as `undeclared`. */
   readonly open: boolean
-  /** It takes one by name, whose arguments nothing is known about. */
+  /** It takes one by name or as `undeclared`: nothing is known about the arguments. */
   readonly namesUndeclared: boolean
 }
 
@@ -83,7 +104,8 @@ export function toolsInScope(terms: readonly ScopeTerm[], tools: ReadonlyMap<str
   const declared = [...tools.values()].filter((tool) =>
     toolTerms.every(({ patterns }) => patterns.some((pattern) => patternMatches(pattern, tool.name, tool.tags))),
   )
-  const isUndeclared = ({ kind, text }: NamePattern): boolean => kind === 'literal' && !tools.has(text)
+  const isUndeclared = ({ kind, text }: NamePattern): boolean =>
+    kind === 'undeclared' || (kind === 'literal' && !tools.has(text))
   const open = toolTerms.every(({ patterns }) => patterns.some((p) => p.kind === 'glob' || isUndeclared(p)))
   const namesUndeclared = open && toolTerms.some(({ patterns }) => patterns.some(isUndeclared))
   return { declared, open, namesUndeclared }

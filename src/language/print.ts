@@ -19,6 +19,7 @@ import type {
 } from './ast.js'
 import { isGlobWord, isReserved, isTagWord, isWord } from './lexer.js'
 import { DAY_NAMES, printDuration, printString, printTimeOfDay, printTimestamp } from './literals.js'
+import { UNDECLARED } from './patterns.js'
 import { OP_WORDS } from './vocabulary.js'
 
 /**
@@ -261,8 +262,9 @@ class Printer {
     const single = term.patterns.length === 1 && first !== undefined
     // Tools and environments are families of names (`db.*`); other globs read better as texts.
     const quote = term.kind === 'scope-label' || (term.on !== 'tool' && term.on !== 'env')
-    const set = `[${term.patterns.map((pattern) => printPattern(pattern, quote)).join(', ')}]`
-    if (term.kind === 'scope') return `${term.on} ${single ? printPattern(first, quote) : set}`
+    const print = term.kind === 'scope' && term.on === 'tool' ? printToolPattern : printPattern
+    const set = `[${term.patterns.map((pattern) => print(pattern, quote)).join(', ')}]`
+    if (term.kind === 'scope') return `${term.on} ${single ? print(first, quote) : set}`
     const label = `${term.on} ${term.label.name}`
     if (!single) return `${label} in ${set}`
     const pattern = printPattern(first, quote)
@@ -496,6 +498,8 @@ function printPattern(pattern: NamePattern, quoteGlobs: boolean): string {
       return freeDottedName(pattern.text)
     case 'tag':
       return `tag ${freeName(pattern.text)}`
+    case 'undeclared':
+      return UNDECLARED
     case 'glob':
       return pattern.text === '*' || (!quoteGlobs && isGlobWord(pattern.text))
         ? pattern.text
@@ -504,6 +508,12 @@ function printPattern(pattern: NamePattern, quoteGlobs: boolean): string {
       return assertNever(pattern.kind)
   }
 }
+
+/** Under `tool` the bare word means tools without a declaration; a tool that is called so has quotes. */
+const printToolPattern = (pattern: NamePattern, quoteGlobs: boolean): string =>
+  pattern.kind === 'literal' && pattern.text === UNDECLARED
+    ? printString(pattern.text)
+    : printPattern(pattern, quoteGlobs)
 
 const printTags = (tags: readonly Identifier[]): string =>
   `tags [${tags.map(({ name }) => (isTagWord(name) ? name : printString(name))).join(', ')}]`

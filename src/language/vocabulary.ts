@@ -129,6 +129,8 @@ export const FUNCTIONS = {
   strings: { args: [ANY], result: STRINGS },
   /** Everyone whom a message with these arguments goes to (src/compiler/functions/recipients.ts); `recipients(args)`. */
   recipients: { args: [ANY], result: STRINGS },
+  /** Names of arguments that no declaration of the called tool has (src/compiler/functions/undeclared.ts); `undeclared(args)`. */
+  undeclared: { args: [ANY], result: STRINGS },
 } as const satisfies Record<string, { args: readonly Type[]; result: Type }>
 export type FunctionName = keyof typeof FUNCTIONS
 

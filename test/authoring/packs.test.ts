@@ -33,6 +33,30 @@ t.test('their tests pass, and every enforced rule decides at least one of them',
   )
 })
 
+t.test('a query without LIMIT is allowed with one, also where a person must say yes', async (t) => {
+  const policySet = compilePolicySet(bundle, 'default')
+  const ask = (sql: string) => {
+    const call = {
+      requestId: '',
+      tenant: 'default',
+      agent: { id: 'analytics-bot-1', labels: {} },
+      principal: null,
+      sessionId: '',
+      delegationChain: [],
+      tool: 'query_database',
+      environment: 'prod',
+      arguments: { sql },
+      context: {},
+    }
+    const { outcome, obligations } = decide(call, { nowMs: 0 }, policySet)
+    return { outcome, obligations }
+  }
+  const limit = [{ kind: 'max_rows', target: '', value: 1000, ruleId: 'ALLOW_READS' }]
+  t.same(ask('SELECT id, total FROM orders'), { outcome: 'ALLOW', obligations: limit })
+  t.same(ask('SELECT id, plan FROM users'), { outcome: 'REQUIRE_APPROVAL', obligations: limit })
+  t.same(ask('DELETE FROM orders WHERE id = 7'), { outcome: 'DENY', obligations: [] })
+})
+
 t.test('a day of the three scenarios gives the numbers of the roadmap', async (t) => {
   const policySet = compilePolicySet(bundle, 'default')
   const counts: Record<string, Record<string, number>> = {}

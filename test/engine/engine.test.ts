@@ -6,6 +6,7 @@ import * as finding from '../../src/compiler/findings.js'
 import { NamePatterns } from '../../src/compiler/names.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
 import { ITEM_LIMITS } from '../../src/compiler/predicate/quantifier.js'
+import { entriesIn } from '../../src/compiler/program.js'
 import { combine, combineLayer } from '../../src/engine/combine.js'
 import { decide } from '../../src/engine/decide.js'
 import { visibleTools } from '../../src/engine/visible-tools.js'
@@ -163,6 +164,10 @@ rule PREFIX "" { on tool db.*  deny }
 rule SUFFIX "" { on tool like "*.drop"  deny }
 rule GLOB "" { on tool like "a*b*c"  deny }
 rule TAG "" { on tool tag money  deny }
+rule UNDECLARED "" { on tool undeclared  deny }
+rule UNDECLARED_SET "" { on tool [undeclared, "undeclared", tag money, db.*]  deny }
+rule UNDECLARED_GLOB "" { on tool db.*, tool undeclared  deny }
+rule UNDECLARED_NAME "" { on tool undeclared, tool b  deny }
 rule ENV "" { when env == "prod"  deny }
 rule SCAN "" { when args.x != 1  deny }
 rule LONE "" { on agent "agent-7"  deny }
@@ -185,6 +190,10 @@ ${bounded}
     'STAR scan',
     'SUFFIX suffix tool *.drop',
     'TAG tag tool tag money',
+    'UNDECLARED undeclared tool undeclared',
+    'UNDECLARED_GLOB undeclared tool undeclared',
+    'UNDECLARED_NAME literal tool b',
+    'UNDECLARED_SET undeclared tool [undeclared, "undeclared", tag money, db.*]',
   ])
   t.equal(rows.get('K3')?.access, 'literal')
   t.equal(rows.get('K3')?.by, 'args.kind == "k3"')
@@ -196,6 +205,33 @@ ${bounded}
   t.match(rows.get('LONE')?.whyScan, /fewer rules than a table pays for/)
   t.ok((rows.get('LITERAL')?.buckets ?? 0) > 0)
   t.same(rows.get('NARROW')?.lifted, ['tool db.*', 'tool.name in ["db.read"]'])
+  t.end()
+})
+
+t.test('a call of a declared tool meets no rule about undeclared ones, and sees the tools that it may call', (t) => {
+  const rules = Array.from({ length: 50 }, (_, i) => `rule U${i} "" { on tool undeclared  when args.x == ${i}  deny }`)
+  const policySet = compile(`policy p\ndefault allow\ntool a { x: number }\n${rules.join('\n')}`)
+  t.equal([...entriesIn(policySet.index.forTool('a', 'prod').code)].length, 0)
+  t.same(policySet.index.forTool('a', 'prod').branches, [])
+  t.equal([...entriesIn(policySet.index.forEveryTool('prod').code)].length, 0)
+  t.same(policySet.index.applicable('a', 'prod'), [])
+  t.equal(policySet.index.applicable('A', 'prod').length, 50)
+  t.equal(ask(policySet, { tool: 'a', arguments: { x: 7 } }).outcome, 'ALLOW')
+  t.equal(ask(policySet, { tool: 'A', arguments: { x: 7 } }).outcome, 'DENY')
+  const query = { tenant: 'default', agent: { id: 'a', labels: {} }, principal: null, environment: 'prod', nowMs: 0 }
+  t.same(
+    visibleTools(query, policySet).map(({ name }) => name),
+    ['a'],
+  )
+  t.end()
+})
+
+t.test('a rule about any tool or a tagged one is listed once', (t) => {
+  const policySet = compile(
+    'fleet policy f\ndefault deny\nrule ANY "" { on tool [tag money, *]  require approval from ops }',
+  )
+  const { matched, outcome } = ask(policySet, { tool: 'a' })
+  t.same([outcome, matched.map(({ ruleId }) => ruleId)], ['DENY', ['ANY']])
   t.end()
 })
 

@@ -10,6 +10,7 @@ import type {
   ScopeTerm,
 } from '../../src/language/ast.js'
 import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule, ListItem } from '../../src/language/checked.js'
+import { ANY } from '../../src/language/vocabulary.js'
 import type { Call, Subject } from '../../src/model/call.js'
 import type { JsonObject, JsonValue } from '../../src/model/json.js'
 
@@ -100,13 +101,14 @@ const NUMBERS = [0, 1, -1, 2, 3, 5, 100, 0.5, 2 ** 53, -0]
 const BIGINTS = [2n ** 53n + 1n, 2n ** 60n - 1n, 2n ** 60n, 2n ** 60n + 1n, -(2n ** 60n) - 1n, 2n ** 200n]
 /** Bounds that rules set; few, so that several rules set the same. */
 const LIMITS = [...NUMBERS, 4, 10, 50, 99, 2 ** 60, -(2 ** 60)]
-const CHEAP_FUNCTIONS = ['count', 'length', 'lower', 'sum', 'min', 'max']
+const CHEAP_FUNCTIONS = ['count', 'length', 'lower', 'sum', 'min', 'max', 'undeclared']
 const REGEXES = ['a+b?', '^k[0-9]$', '(x|y)*z', '[^a]', 'U']
 /** 2026-01-05T12:00Z, a Monday. */
 const NOON = 1_767_614_400_000
 const TIMES = [NOON, NOON + 3_600_000 * 9, NOON - 86_400_000, NOON + 86_400_000 * 180]
 
 const SPAN = { start: 0, end: 0 }
+const ANY_PARAMETER = { type: ANY, optional: true }
 const LOCATION = { file: 'generated.policy', line: 1, column: 1, start: 0, end: 0 }
 
 export interface Case {
@@ -251,7 +253,8 @@ export class Generator {
     return new Map(
       names.map((name) => {
         const tags = TAGS.filter(() => this.chance(2))
-        return [name, { name, parameters: new Map(), tags, location: LOCATION }]
+        const parameters = new Map(KEYS.filter(() => this.chance(2)).map((key) => [key, ANY_PARAMETER]))
+        return [name, { name, parameters, tags, location: LOCATION }]
       }),
     )
   }
@@ -313,10 +316,14 @@ export class Generator {
     switch (this.int(9)) {
       case 0:
       case 1:
-      case 2:
         return { kind: 'scope', on: 'tool', patterns: patterns(TOOLS, TOOL_GLOBS), span: SPAN }
+      case 2: {
+        const undeclared: NamePattern = { kind: 'undeclared', text: 'undeclared', span: SPAN }
+        const others = this.chance(2) ? [] : [...patterns(TOOLS, TOOL_GLOBS), ...this.many(1, () => this.tag())]
+        return { kind: 'scope', on: 'tool', patterns: [undeclared, ...others], span: SPAN }
+      }
       case 3:
-        return { kind: 'scope', on: 'tool', patterns: [{ kind: 'tag', text: this.pick(TAGS), span: SPAN }], span: SPAN }
+        return { kind: 'scope', on: 'tool', patterns: [this.tag()], span: SPAN }
       case 4:
       case 5:
         return { kind: 'scope', on: 'env', patterns: patterns(ENVS, ['prod*', '*-eu', '*']), span: SPAN }
@@ -332,6 +339,10 @@ export class Generator {
       default:
         return { kind: 'scope', on: 'tenant', patterns: patterns(['acme', 'acme', 'other'], ['a*']), span: SPAN }
     }
+  }
+
+  private tag(): NamePattern {
+    return { kind: 'tag', text: this.pick(TAGS), span: SPAN }
   }
 
   // -------------------------------------------------------------- expressions
@@ -374,7 +385,7 @@ export class Generator {
 
   private test(variables: readonly string[]): Expr {
     const value = () => this.value(this.int(3), variables)
-    switch (this.int(14)) {
+    switch (this.int(15)) {
       case 0:
       case 1:
         return { kind: 'compare', op: '==', left: this.identity(), right: this.constant(), span: SPAN }
@@ -425,7 +436,15 @@ export class Generator {
         }
       case 11:
         return this.viewTest(variables)
-      case 12:
+      case 12: {
+        const names = list(this.many(3, () => literal(this.pick(KEYS))))
+        return relation(
+          this.pick<RelationOp>(['subset', 'intersects']),
+          call('undeclared', reference('args', this.chance(4) ? ['deep'] : [])),
+          names,
+        )
+      }
+      case 13:
         return relation(
           this.pick<RelationOp>(['contains-any', 'contains-all']),
           value(),

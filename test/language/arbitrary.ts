@@ -176,6 +176,9 @@ const pattern: fc.Arbitrary<NamePattern> = fc.oneof(
 const toolPattern = fc.oneof(
   pattern,
   freeName.map((value): NamePattern => ({ kind: 'tag', text: value, span: SPAN })),
+  fc
+    .constantFrom('literal', 'undeclared' as const)
+    .map((kind): NamePattern => ({ kind, text: 'undeclared', span: SPAN })),
 )
 const some = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<readonly T[]> => fc.array(one, { minLength: 1, maxLength: 3 })
 

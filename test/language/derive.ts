@@ -2,7 +2,7 @@ import grammar from '../../src/language/generated/grammar.js'
 
 /** Samples of each kind of token; the words are those that the grammar gives a meaning to in some places. */
 const SAMPLES: Record<string, readonly string[]> = {
-  word: 'x when unless on deny allow require from then within else escalate valid for tags severity mode active unknown list tool env default args with notify until by at'.split(
+  word: 'x when unless on deny allow require from then within else escalate valid for tags severity mode active unknown list tool env default args with notify until by at undeclared'.split(
     ' ',
   ),
   keyword: ['in', 'not', 'any', 'tag'],

@@ -31,6 +31,7 @@ class View {
 export interface Env {
   readonly call: Call
   readonly nowMs: number
+  readonly declared: readonly string[] | null
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   readonly variables: readonly { readonly name: string; readonly value: unknown }[]
 }
@@ -66,7 +67,9 @@ export function evaluate(expr: Expr, env: Env): unknown {
       return typeof index === 'string' ? field(of, index) : undefined
     }
     case 'call':
-      return expr.args.length === 1 ? call(expr.fn, value(expr.args[0]!)) : undefined
+      if (expr.args.length !== 1) return undefined
+      if (expr.fn === 'undeclared') return undeclared(value(expr.args[0]!), env.declared)
+      return call(expr.fn, value(expr.args[0]!))
     case 'not':
       return negation(value(expr.operand))
     case 'negate': {
@@ -156,6 +159,18 @@ function field(of: unknown, name: string): unknown {
   if (holder instanceof Map) return holder.get(name)
   if (!(of instanceof View) && !isMap(of)) return undefined
   return new Map<string, unknown>(Object.entries(holder as object)).get(name)
+}
+
+/** Sorted by code unit, one name after the other. */
+function undeclared(value: unknown, declared: readonly string[] | null): unknown {
+  if (declared === null || !(value instanceof Map || isMap(value))) return undefined
+  const names: string[] = []
+  for (const name of value instanceof Map ? value.keys() : Object.keys(value)) {
+    if (declared.includes(name)) continue
+    const at = names.findIndex((other) => other > name)
+    names.splice(at < 0 ? names.length : at, 0, name)
+  }
+  return names
 }
 
 function call(fn: string, value: unknown): unknown {

@@ -53,10 +53,13 @@ interface LayerAnswer {
 export function naiveDecide(call: Call, nowMs: number, bundle: CheckedBundle, tenant: string): NaiveDecision {
   const own = bundle.tenants.get(tenant)
   const fleetTags = new Set(bundle.fleet.tools.get(call.tool)?.tags)
+  const declarations = [bundle.fleet, own].flatMap((layer) => layer?.tools.get(call.tool) ?? [])
+  const declared =
+    declarations.length === 0 ? null : declarations.flatMap(({ parameters }) => [...parameters].map(([name]) => name))
   const tags = new Set([...fleetTags, ...(own?.tools.get(call.tool)?.tags ?? [])])
   // What a tenant says of a tool may restrict more, never bring it under a rule by which the fleet allows.
-  const fleet = judge(bundle.fleet, call, nowMs, tenant, tags, fleetTags)
-  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, tags, tags)
+  const fleet = judge(bundle.fleet, call, nowMs, tenant, declared, tags, fleetTags)
+  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, declared, tags, tags)
   const mine = spoken === null || spoken.outcome === null ? null : spoken
   const layers = [fleet, ...(spoken === null ? [] : [spoken])]
   const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
@@ -94,19 +97,21 @@ function judge(
   call: Call,
   nowMs: number,
   tenant: string,
+  /** The arguments that the tool is declared with; null for a tool without declaration. */
+  declared: readonly string[] | null,
   tags: ReadonlySet<string>,
   ownTags: ReadonlySet<string>,
 ): LayerAnswer {
   const speaking = layer.policies.filter((policy) =>
-    policy.speaksFor.every((term) => inScope(term, call, tenant, tags)),
+    policy.speaksFor.every((term) => inScope(term, call, tenant, declared, tags)),
   )
   const found = speaking.flatMap((policy) =>
     policy.rules.flatMap((rule) => {
       const scope = [...policy.speaksFor, ...rule.scope]
-      const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, seen))
+      const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, declared, seen))
       if (!fits(rule.effect.kind === 'allow' ? ownTags : tags) || !isActive(rule, nowMs)) return []
       const truth = allOf(
-        rule.conditions.map((expr) => evaluate(expr, { call, nowMs, lists: layer.lists, variables: [] })),
+        rule.conditions.map((expr) => evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [] })),
       )
       const effect = EFFECTS[rule.effect.kind]
       if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
@@ -205,7 +210,13 @@ function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): A
   return merged
 }
 
-function inScope(term: ScopeTerm, call: Call, tenant: string, tags: ReadonlySet<string>): boolean {
+function inScope(
+  term: ScopeTerm,
+  call: Call,
+  tenant: string,
+  declared: readonly string[] | null,
+  tags: ReadonlySet<string>,
+): boolean {
   const subject = term.on === 'agent' ? call.agent : term.on === 'principal' ? call.principal : null
   if (term.kind === 'scope-label') {
     const label = new Map(Object.entries(subject?.labels ?? {})).get(term.label.name)
@@ -213,7 +224,13 @@ function inScope(term: ScopeTerm, call: Call, tenant: string, tags: ReadonlySet<
   }
   const names = { tool: call.tool, env: call.environment, agent: call.agent.id, principal: call.principal?.id, tenant }
   const name = names[term.on]
-  return name !== undefined && term.patterns.some((p) => (p.kind === 'tag' ? tags.has(p.text) : fits(p, name)))
+  return (
+    name !== undefined &&
+    term.patterns.some((pattern) => {
+      if (pattern.kind === 'undeclared') return declared === null
+      return pattern.kind === 'tag' ? tags.has(pattern.text) : fits(pattern, name)
+    })
+  )
 }
 
 function fits(pattern: NamePattern, name: string): boolean {

@@ -25,7 +25,8 @@ export function applyView(name: ViewName, value: Value): Value {
   return name === 'json' ? (view as Value) : new Parsed(name, view as ViewRecord)
 }
 
-export function applyFunction(name: FunctionName, value: Value): Value {
+/** All but `undeclared`, which needs the called tool beside its argument. */
+export function applyFunction(name: Exclude<FunctionName, 'undeclared'>, value: Value): Value {
   switch (name) {
     case 'domain':
       return typeof value === 'string' ? domain(value) : undefined

@@ -1,6 +1,7 @@
 import type { Expr } from '../../language/ast.js'
 import type { ListItem } from '../../language/checked.js'
 import { assertNever } from '../../model/assert-never.js'
+import { undeclaredOf } from '../functions/undeclared.js'
 import { compileRegex } from '../regex.js'
 import { compileTimeWindow } from '../time-window.js'
 import { arithmetic, negate } from './arithmetic.js'
@@ -11,13 +12,15 @@ import { allItems, anyItem } from './quantifier.js'
 import { readReference } from './reference.js'
 import { relation, relationToConstant } from './relation.js'
 import { FALSE, not, TRUE, type Truth, toTruth, UNKNOWN } from './truth.js'
-import { AddressRange, Duration, Instant, isList, member, type Value } from './value.js'
+import { AddressRange, Duration, Instant, isList, isMap, member, type Value } from './value.js'
 
 /** What names mean where an expression stands. */
 export interface Scope {
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   /** Quantifier variables, the outermost first; the position is the depth. */
   readonly variables: readonly string[]
+  /** Names of the arguments that a tool's declarations have; undefined for a tool without any. */
+  readonly parametersOf: (tool: string) => ReadonlySet<string> | undefined
   /** The slot of a value that is the same all through a decision; equal keys share one. */
   readonly slotOf: (key: string) => number
   /** Equal for two expressions that mean the same, in any layer; undefined where a quantifier variable is involved. */
@@ -204,8 +207,13 @@ function lowerCall(expr: Extract<Expr, { kind: 'call' }>, scope: Scope): ValueFn
   const value = lowerValue(operand, scope)
   const fn = expr.fn
   if (isView(fn)) return (frame) => applyView(fn, value(frame))
-  if (isFunction(fn)) return (frame) => applyFunction(fn, value(frame))
-  return () => undefined
+  if (!isFunction(fn)) return () => undefined
+  if (fn !== 'undeclared') return (frame) => applyFunction(fn, value(frame))
+  const { parametersOf } = scope
+  return (frame) => {
+    const args = value(frame)
+    return isMap(args) ? undeclaredOf(args, parametersOf(frame.call.tool)) : undefined
+  }
 }
 
 function lowerRelation(expr: Extract<Expr, { kind: 'relation' }>, scope: Scope): TruthFn {

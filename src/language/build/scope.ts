@@ -2,10 +2,14 @@ import type { Span } from '../../model/span.js'
 import type { Identifier, NamePattern, ScopeTerm } from '../ast.js'
 import type { Token } from '../lexer.js'
 import { parseString } from '../literals.js'
+import { UNDECLARED } from '../patterns.js'
 import { type Chain, toArray } from './chain.js'
 import { spanOf } from './words.js'
 
 export const namePattern = (name: Identifier): NamePattern => ({ kind: 'literal', text: name.name, span: name.span })
+/** A name without quotes under `tool`, where `undeclared` means every tool without a declaration. */
+export const toolPattern = (name: Identifier): NamePattern =>
+  name.name === UNDECLARED ? { kind: 'undeclared', text: UNDECLARED, span: name.span } : namePattern(name)
 export const globPattern = (at: Token): NamePattern => ({ kind: 'glob', text: at.text, span: spanOf(at) })
 export const likePattern = (at: Token, glob: Token): NamePattern => ({
   kind: 'glob',

@@ -4,6 +4,7 @@ import type { CheckedTool } from '../checked.js'
 import { mayOverlap } from '../patterns.js'
 import type { Reporter } from '../report.js'
 import { didYouMean, suggest } from '../suggest.js'
+import { walk } from '../walk.js'
 import { type Check, type CheckContext, everyLayer, type LayerView, type RuleSite } from './context.js'
 
 type Tools = ReadonlyMap<string, CheckedTool>
@@ -18,7 +19,8 @@ export const scopes: Check = (context) => {
     }
     for (const site of layer.rules) {
       checkTerms(site.rule.scope, { layer, tools, reporter: context.reporter, locate: site.rule.locate })
-      checkOverlap(context, site, tools)
+      if (tools.size === 0) checkUndeclaredArguments(context, site)
+      checkOverlap(context, site, tools, layer.layer.tools)
     }
   }
 }
@@ -58,8 +60,16 @@ function checkPattern(pattern: NamePattern, { reporter, locate }: TermContext): 
   }
 }
 
+const DECLARE = 'declare the tools: `tool NAME { … }`, `import tools from "…"`'
+
 /** Only where tools are declared at all; a misspelt name in a deny rule would let the call through. */
 function checkTool(pattern: NamePattern, { tools, reporter, locate }: TermContext): void {
+  if (pattern.kind === 'undeclared') {
+    if (tools.size > 0) return
+    const message = 'no tool is declared anywhere, so `undeclared` fits every call'
+    reporter.report('POL2206', locate(pattern.span), message, DECLARE)
+    return
+  }
   if (tools.size === 0 || pattern.kind === 'glob') return
   const place = locate(pattern.span)
   if (pattern.kind === 'tag') {
@@ -81,12 +91,22 @@ function checkTool(pattern: NamePattern, { tools, reporter, locate }: TermContex
   )
 }
 
-function checkOverlap({ reporter }: CheckContext, { rule, policy }: RuleSite, tools: Tools): void {
+function checkUndeclaredArguments({ reporter }: CheckContext, { rule }: RuleSite): void {
+  for (const condition of rule.conditions) {
+    walk(condition, (expr) => {
+      if (expr.kind !== 'call' || expr.fn !== 'undeclared') return
+      const message = 'no tool is declared anywhere, so `undeclared(args)` is unknown for every call'
+      reporter.report('POL2206', rule.locate(expr.span), message, DECLARE)
+    })
+  }
+}
+
+function checkOverlap({ reporter }: CheckContext, { rule, policy }: RuleSite, tools: Tools, always: Tools): void {
   const terms = [...policy.speaksFor, ...rule.scope]
   for (const [at, a] of terms.entries()) {
     for (const b of terms.slice(Math.max(at + 1, policy.speaksFor.length))) {
       if (dimension(a) !== dimension(b)) continue
-      if (a.patterns.some((x) => b.patterns.some((y) => mayOverlap(x, y, tools)))) continue
+      if (a.patterns.some((x) => b.patterns.some((y) => mayOverlap(x, y, tools, always)))) continue
       const inHeader = at < policy.speaksFor.length
       const message = inHeader
         ? `rule \`${rule.id}\` can never match: policy \`${policy.name}\` does not speak for these calls`

@@ -6,14 +6,15 @@ import type { Check, LayerView, RuleSite } from './context.js'
 import { dimension } from './scopes.js'
 
 type Tools = ReadonlyMap<string, CheckedTool>
+type Names = Pick<Tools, 'has'>
 
 /**
  * Rules that can never decide: a denial without conditions over the same or wider calls always wins over an allowance or
  * an approval, an unconditional approval over an allowance; and a rule that says again what another one says.
  */
 export const shadowed: Check = ({ reporter, fleet, tenants }) => {
-  const check = (own: LayerView, above: readonly RuleSite[], tools: Tools): void => {
-    const blockers = new Blockers([...above, ...own.rules], tools)
+  const check = (own: LayerView, above: readonly RuleSite[], tools: Tools, declared: Names): void => {
+    const blockers = new Blockers([...above, ...own.rules], tools, declared)
     for (const site of own.rules) {
       const blocker = blockers.over(site)
       if (blocker === null) continue
@@ -24,7 +25,7 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
         'POL3005',
         site.rule.location,
         message,
-        `give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
+        `${namesUndeclared(blocker) ? 'declare the tools, ' : ''}give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
       )
     }
     const seen = new Map<string, RuleSite>()
@@ -44,8 +45,10 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
       }
     }
   }
-  check(fleet, [], fleet.layer.tools)
-  for (const tenant of tenants) check(tenant, fleet.rules, tenant.layer.tools)
+  // For a rule of the fleet a tool is undeclared in every tenant only when none of them declares it.
+  const anywhere = new Map([fleet, ...tenants].flatMap(({ layer }) => [...layer.tools]))
+  check(fleet, [], fleet.layer.tools, anywhere)
+  for (const tenant of tenants) check(tenant, fleet.rules, tenant.layer.tools, tenant.layer.tools)
 }
 
 /** Everything but the id, the description and the tags. */
@@ -60,6 +63,9 @@ function meaningOf({ rule, policy, body }: RuleSite): string {
   return `${printScope(policy.speaksFor)} ${rule.policy === policy.name ? text : ''}`
 }
 
+const namesUndeclared = (site: RuleSite): boolean =>
+  scopeOf(site).some(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))
+
 const isAlways = ({ rule }: RuleSite): boolean => rule.conditions.length === 0 && !rule.monitor && rule.active === null
 
 const RANK = { allow: 0, 'require-approval': 1, 'deny-except': 1, deny: 2 } as const
@@ -72,9 +78,12 @@ class Blockers {
   readonly #byTool = new Map<string, RuleSite[]>()
   readonly #general: RuleSite[] = []
   readonly #tools: Tools
+  readonly #declared: Names
 
-  constructor(sites: readonly RuleSite[], tools: Tools) {
+  /** @param declared the names that `undeclared` does not fit, for some tenant at least */
+  constructor(sites: readonly RuleSite[], tools: Tools, declared: Names) {
     this.#tools = tools
+    this.#declared = declared
     for (const site of sites) {
       if (!isAlways(site) || site.rule.effect.kind === 'allow') continue
       const literals = literalTools(scopeOf(site), tools)
@@ -96,7 +105,7 @@ class Blockers {
       candidates.find((blocker) => {
         const blockerRank = RANK[blocker.rule.effect.kind]
         if (blocker === site || site.rule.monitor || blockerRank <= rank || (obliges && blockerRank < 2)) return false
-        return scopeCovers(scopeOf(blocker), scopeOf(site), this.#tools)
+        return scopeCovers(scopeOf(blocker), scopeOf(site), this.#tools, this.#declared)
       }) ?? null
     )
   }
@@ -115,12 +124,14 @@ function literalTools(terms: readonly ScopeTerm[], tools: Tools): readonly strin
 }
 
 /** Every term of the wide scope is implied by one of the narrow scope. */
-function scopeCovers(wide: readonly ScopeTerm[], narrow: readonly ScopeTerm[], tools: Tools): boolean {
+function scopeCovers(wide: readonly ScopeTerm[], narrow: readonly ScopeTerm[], tools: Tools, declared: Names): boolean {
   return wide.every((w) =>
     narrow.some(
       (n) =>
         dimension(n) === dimension(w) &&
-        n.patterns.every((pattern) => alternatives(pattern, tools).every((p) => isCovered(w.patterns, p, tools))),
+        n.patterns.every((pattern) =>
+          alternatives(pattern, tools).every((p) => isCovered(w.patterns, p, tools, declared)),
+        ),
     ),
   )
 }
@@ -134,7 +145,10 @@ function alternatives(pattern: NamePattern, tools: Tools): readonly NamePattern[
     : tagged.map(({ name }) => ({ kind: 'literal', text: name, span: pattern.span }))
 }
 
-function isCovered(wide: readonly NamePattern[], narrow: NamePattern, tools: Tools): boolean {
+function isCovered(wide: readonly NamePattern[], narrow: NamePattern, tools: Tools, declared: Names): boolean {
+  const isUndeclared = narrow.kind === 'literal' && !declared.has(narrow.text)
   const tags = narrow.kind === 'literal' ? (tools.get(narrow.text)?.tags ?? []) : []
-  return wide.some((w) => covers(w, narrow) || (w.kind === 'tag' && tags.includes(w.text)))
+  return wide.some(
+    (w) => covers(w, narrow) || (w.kind === 'tag' ? tags.includes(w.text) : w.kind === 'undeclared' && isUndeclared),
+  )
 }
