@@ -121,6 +121,8 @@ function beginsDeclaration(
   return (word !== null && word !== 'after') || looksLikeBody(tokens, at)
 }
 
+const isText = (token: Token | undefined): boolean => token?.type === 'string' || token?.type === 'bad_string'
+
 function hasShape(word: DeclarationWord, tokens: readonly Token[], at: number): boolean {
   const next = tokens[at + 1]
   const afterNext = tokens[at + 2]?.text
@@ -130,7 +132,8 @@ function hasShape(word: DeclarationWord, tokens: readonly Token[], at: number): 
     case 'fleet':
       return next?.text === 'policy'
     case 'list':
-      return next?.type === 'word' && (afterNext === '=' || afterNext === 'from')
+      // A role may be called `list`, and then `list then from 2 of …` follows.
+      return next?.type === 'word' && (afterNext === '=' || (afterNext === 'from' && isText(tokens[at + 3])))
     case 'import':
       return next?.text === 'tools' && afterNext === 'from'
     case 'tool':

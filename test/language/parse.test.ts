@@ -95,6 +95,17 @@ t.test('an unchanged declaration is the same node again, wherever it moved', (t)
   t.end()
 })
 
+t.test('a role may be called like the beginning of a declaration', (t) => {
+  const text = 'policy p\ndefault require approval from 6 of list then from 2 of tool\nlist l from "l.txt"\n'
+  const { file, diagnostics } = parseFile('p.policy', bytes(text))
+  t.strictSame(diagnostics, [])
+  t.strictSame(
+    file.declarations.map(({ node }) => node.kind),
+    ['policy', 'list'],
+  )
+  t.end()
+})
+
 t.test('a fault that moved is told at its new place', (t) => {
   const cache = new ParseCache()
   const fault = 'rule A { when args.a >> 1 deny }'
