@@ -32,6 +32,8 @@ interface Row {
   readonly lines: readonly string[]
   /** The columns of a one-line declaration, and what it is, so that neighbours of a kind are aligned. */
   readonly cells: readonly string[] | null
+  /** Comments from inside a one-line declaration, which have moved behind it; no part of its width, like those that stood there. */
+  readonly tail: string
   readonly kind: Declaration['kind'] | 'comment'
 }
 
@@ -45,7 +47,7 @@ function align(rows: readonly Row[]): readonly Row[] {
     const widths = columnWidths(run)
     for (let at = first; at < end; at++) {
       const row = rows[at] as Row
-      if (row.cells !== null) aligned[at] = { ...row, lines: [padCells(row.cells, widths)] }
+      if (row.cells !== null) aligned[at] = { ...row, lines: [padCells(row.cells, widths) + row.tail] }
     }
     first = end
   }
@@ -118,11 +120,11 @@ function layOut(block: Block, before: Block | null, source: LineMap): Row {
   const gap = separator(source, before, block)
   if (block.declaration === null) {
     const text = (block.comments[0] as Token).text.trimEnd()
-    return { separator: gap, lines: [text], cells: null, kind: 'comment' }
+    return { separator: gap, lines: [text], cells: null, tail: '', kind: 'comment' }
   }
   const { kind } = block.declaration.node
-  const { lines, cells } = declarationText(block.comments, block.declaration, source)
-  return { separator: gap, lines, cells, kind }
+  const { lines, cells, tail } = declarationText(block.comments, block.declaration, source)
+  return { separator: gap, lines, cells, tail, kind }
 }
 
 /** The declaration's lines with its inner comments between and behind them. */
@@ -130,7 +132,7 @@ function declarationText(
   comments: readonly Token[],
   { node, offset }: Placed,
   source: LineMap,
-): { readonly lines: readonly string[]; readonly cells: readonly string[] | null } {
+): Pick<Row, 'lines' | 'cells' | 'tail'> {
   const own = source.text.slice(offset, offset + node.span.end)
   const lines = declarationLines(node, { source: own, spread: comments.length > 0 })
   const above = new Map<number, string[]>()
@@ -143,8 +145,9 @@ function declarationText(
     map.set(target, [...(map.get(target) ?? []), comment.text.trimEnd()])
   }
   const [only] = lines
-  if (comments.length === 0 && lines.length === 1 && only?.cells !== undefined) {
-    return { lines: [only.text], cells: only.cells }
+  if (above.size === 0 && lines.length === 1 && only?.cells !== undefined) {
+    const tail = (behind.get(0) ?? []).map((text) => `  ${text}`).join('')
+    return { lines: [only.text + tail], cells: only.cells, tail }
   }
   const texts = lines.flatMap((line, index) => {
     const isCloser = /^[\]}]/.test(line.text)
@@ -152,7 +155,7 @@ function declarationText(
     const tail = (behind.get(index) ?? []).map((text) => `  ${text}`).join('')
     return [...(above.get(index) ?? []).map((text) => indent + text), `${' '.repeat(line.indent)}${line.text}${tail}`]
   })
-  return { lines: texts, cells: null }
+  return { lines: texts, cells: null, tail: '' }
 }
 
 function isBehindCode(text: string, offset: number): boolean {

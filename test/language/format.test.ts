@@ -83,6 +83,13 @@ const LAYOUTS: Record<string, readonly [before: string, after: string]> = {
   'an empty file stays empty': ['\n\n', ''],
 }
 
+t.test('a comment that moves behind a declaration leaves it in its column at once', (t) => {
+  const once = formatted('list # note\n a from "x.txt"\nlist longer from "y.txt"\n')
+  t.equal(once, 'list a      from "x.txt"  # note\nlist longer from "y.txt"\n')
+  t.equal(formatted(once), once)
+  t.end()
+})
+
 t.test('the canonical layout', (t) => {
   for (const [name, [before, after]] of Object.entries(LAYOUTS)) {
     t.equal(formatted(before), after, name)
