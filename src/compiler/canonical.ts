@@ -1,6 +1,7 @@
 import type { Expr } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
 import { assertNever } from '../model/assert-never.js'
+import type { Layer } from './entry.js'
 
 /** Gives each list of a bundle one number, so that a key need not hold ten thousand items. */
 export class ListIdentities {
@@ -27,6 +28,7 @@ export function canonical(
   lists: ReadonlyMap<string, readonly ListItem[]>,
   variables: readonly string[],
   identities: ListIdentities,
+  layer: Layer,
 ): Canonical {
   const outer = variables.length
   let usesVariable = false
@@ -59,7 +61,8 @@ export function canonical(
       case 'index':
         return `index(${all([node.of, node.index])})`
       case 'call':
-        return `call(${JSON.stringify(node.fn)},${all(node.args)})`
+        // The one function that does not see the same in both layers.
+        return `call(${JSON.stringify(node.fn)}${node.fn === 'undeclared' ? layer : ''},${all(node.args)})`
       case 'not':
       case 'negate':
       case 'exists':

@@ -43,10 +43,10 @@ const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new M
  */
 export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicySet {
   const own = bundle.tenants.get(tenant) ?? EMPTY_LAYER
-  const compilation = new Compilation(tenant, declaredTools(bundle.fleet, own))
+  const compilation = new Compilation(tenant, declaredTools(bundle.fleet, own), bundle.fleet.tools)
   compilation.addLayer('fleet', bundle.fleet)
   compilation.addLayer('tenant', own)
-  return compilation.finish(bundle.revision, bundle.fleet.tools)
+  return compilation.finish(bundle.revision)
 }
 
 /**
@@ -84,8 +84,13 @@ class Compilation {
   constructor(
     readonly tenant: string,
     readonly tools: ReadonlyMap<string, DeclaredTool>,
+    readonly fleetTools: CheckedLayer['tools'],
   ) {
-    this.#predicates = new Predicates((tool) => tools.get(tool)?.parameters)
+    // What a tenant declares says nothing to the fleet's rules: none of them may be dodged by a declaration.
+    this.#predicates = new Predicates({
+      fleet: (tool) => fleetTools.get(tool)?.parameters,
+      tenant: (tool) => tools.get(tool)?.parameters,
+    })
     this.#vocabulary = {
       tools: new NamePatterns(),
       environments: new NamePatterns(),
@@ -101,13 +106,13 @@ class Compilation {
     }
   }
 
-  finish(revision: string, fleetTools: CheckedLayer['tools']): PolicySet {
+  finish(revision: string): PolicySet {
     if (this.#diagnostics.length > 0) throw new CompileError(this.#diagnostics)
     const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
     const indexed = drafts.map(({ entry, lifted }, number) => this.#toIndexed(entry, lifted, number))
     const tags = new Map<string, Tags>()
     for (const { name, tags: all } of this.tools.values())
-      tags.set(name, { all, fleet: fleetTools.get(name)?.tags ?? [] })
+      tags.set(name, { all, fleet: this.fleetTools.get(name)?.tags ?? null })
     return new PolicySet({
       revision,
       tenant: this.tenant,
@@ -132,7 +137,7 @@ class Compilation {
 
   #addDefault(layer: Layer, policy: CheckedPolicy): void {
     const lifted = nothingLifted()
-    if (!this.#liftScope(policy.speaksFor, 'tag', lifted)) return
+    if (!this.#liftScope(layer, policy.speaksFor, 'tag', lifted)) return
     const effect = policy.defaultEffect
     const outcome =
       effect.kind === 'default-allow' ? 'ALLOW' : effect.kind === 'default-deny' ? 'DENY' : 'REQUIRE_APPROVAL'
@@ -179,9 +184,9 @@ class Compilation {
     tagged: { readonly tags: 'tag' | 'fleet-tag'; readonly except: Lifted['exceptToolTerms'] } | null,
   ): Lifted | null {
     const drafted = nothingLifted()
-    if (!this.#liftScope(scope, tagged?.tags ?? 'tag', drafted)) return null
+    if (!this.#liftScope(layer, scope, tagged?.tags ?? 'tag', drafted)) return null
     drafted.exceptToolTerms = tagged?.except?.slice(0, drafted.scopeToolTerms) ?? null
-    const clauses = this.#toClauses(conjuncts, rule, checked)
+    const clauses = this.#toClauses(layer, conjuncts, rule, checked)
     if (clauses === null) return null
     for (const { expr } of clauses) liftConjunct(expr, checked.lists, drafted, this.#vocabulary)
     if (rule.active !== null) drafted.scope.push(this.#activePredicate(rule.active))
@@ -192,8 +197,9 @@ class Compilation {
     return lifted
   }
 
-  #liftScope(terms: CheckedRule['scope'], tagKind: 'tag' | 'fleet-tag', lifted: Lifted): boolean {
-    return terms.every((term) => liftScopeTerm(term, this.tenant, tagKind, lifted, this.#vocabulary))
+  #liftScope(layer: Layer, terms: CheckedRule['scope'], tag: 'tag' | 'fleet-tag', lifted: Lifted): boolean {
+    const kinds = { tag, undeclared: layer === 'fleet' ? 'fleet-undeclared' : 'undeclared' } as const
+    return terms.every((term) => liftScopeTerm(term, this.tenant, kinds, lifted, this.#vocabulary))
   }
 
   #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
@@ -210,9 +216,14 @@ class Compilation {
   }
 
   /** Null for a rule with a pattern or zone that cannot be compiled; the checker finds those, so this is a second wall. */
-  #toClauses(conjuncts: readonly Expr[], rule: CheckedRule, checked: CheckedLayer): readonly Clause[] | null {
+  #toClauses(
+    layer: Layer,
+    conjuncts: readonly Expr[],
+    rule: CheckedRule,
+    checked: CheckedLayer,
+  ): readonly Clause[] | null {
     try {
-      return conjuncts.map((expr) => ({ expr, predicate: this.#predicates.ofCondition(expr, checked.lists) }))
+      return conjuncts.map((expr) => ({ expr, predicate: this.#predicates.ofCondition(expr, checked.lists, layer) }))
     } catch (error) {
       if (!(error instanceof RegexError) && !(error instanceof RangeError)) throw error
       this.#diagnostics.push({

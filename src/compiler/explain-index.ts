@@ -107,7 +107,7 @@ function textOf(source: Expr | ScopeTerm, rule: CheckedRule): string {
 /** The least exact of the patterns names the path. */
 function pathOf(patterns: readonly Pattern[]): AccessPath {
   const paths = patterns.map(({ kind, text }) =>
-    kind === 'glob' ? globPath(text) : kind === 'fleet-tag' ? 'tag' : kind,
+    kind === 'glob' ? globPath(text) : kind === 'fleet-tag' ? 'tag' : kind === 'fleet-undeclared' ? 'undeclared' : kind,
   )
   const worst = (['undeclared', 'glob', 'suffix', 'prefix', 'tag'] as const).find((path) => paths.includes(path))
   return worst ?? (patterns.length === 1 ? 'literal' : 'set')

@@ -2,7 +2,7 @@ import type { Expr, NamePattern, ScopeTerm } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
 import type { Subject } from '../model/call.js'
 import { compileGlob } from './glob.js'
-import type { NamePatterns } from './names.js'
+import type { NamePatterns, Pattern } from './names.js'
 import { isNumeric } from './predicate/compare.js'
 import type { TruthFn, ValueFn } from './predicate/frame.js'
 import { constantValue } from './predicate/lower.js'
@@ -112,13 +112,13 @@ function exact<T>(items: T[]): T[] {
 /**
  * Lifts a scope term.
  *
- * @param tagKind whose tags `tool tag T` means
+ * @param kinds whose tags `tool tag T` means, and whose declarations `tool undeclared`
  * @returns false when the term can never hold for this tenant
  */
 export function liftScopeTerm(
   term: ScopeTerm,
   tenant: string,
-  tagKind: 'tag' | 'fleet-tag',
+  kinds: { readonly tag: Pattern['kind']; readonly undeclared: Pattern['kind'] },
   lifted: Lifted,
   vocabulary: Vocabulary,
 ): boolean {
@@ -133,7 +133,11 @@ export function liftScopeTerm(
       return term.patterns.some((pattern) => fits(pattern)(tenant))
     case 'tool':
       if (term.patterns.some(isEverything)) return true
-      lifted.toolTerms.push(term.patterns.map(({ kind, text }) => tools.intern(kind === 'tag' ? tagKind : kind, text)))
+      lifted.toolTerms.push(
+        term.patterns.map(({ kind, text }) =>
+          tools.intern(kind === 'tag' || kind === 'undeclared' ? kinds[kind] : kind, text),
+        ),
+      )
       lifted.scopeToolTerms++
       lifted.sources.push(term)
       return true

@@ -2,16 +2,21 @@ import { UNDECLARED } from '../language/patterns.js'
 import { compileGlob } from './glob.js'
 
 export interface Pattern {
-  /** `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. */
-  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag' | 'undeclared'
+  /**
+   * `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. Likewise
+   * `fleet-undeclared` fits tools that the fleet does not declare, whatever the tenant does, `undeclared` those that neither does.
+   */
+  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag' | 'undeclared' | 'fleet-undeclared'
   readonly text: string
 }
 
 /** The tags of a declared tool: everybody's, and those of them that the fleet gave. */
 export interface Tags {
   readonly all: readonly string[]
-  readonly fleet: readonly string[]
+  /** Null where the fleet does not declare the tool. */
+  readonly fleet: readonly string[] | null
 }
+
 /** Patterns in the author's words; a tool that is called `undeclared` keeps its quotes. */
 export function spellPatterns(on: string, patterns: readonly Pattern[]): string {
   const names = patterns.map(({ kind, text }) => {
@@ -44,6 +49,7 @@ export class NamePatterns {
     tag: new Map(),
     'fleet-tag': new Map(),
     undeclared: new Map(),
+    'fleet-undeclared': new Map(),
   }
   /** Globs without a literal run (`*`): they fit every name. */
   #everything: number[] = []
@@ -83,12 +89,10 @@ export class NamePatterns {
     const found = new Set(this.#everything)
     const literal = this.#ids.literal.get(name)
     if (literal !== undefined) found.add(literal)
-    if (tags === undefined) {
-      for (const undeclared of this.#ids.undeclared.values()) found.add(undeclared)
-    } else {
-      addTagged(this.#ids.tag, tags.all, found)
-      addTagged(this.#ids['fleet-tag'], tags.fleet, found)
-    }
+    if (tags === undefined) addAll(this.#ids.undeclared, found)
+    else addTagged(this.#ids.tag, tags.all, found)
+    if (tags === undefined || tags.fleet === null) addAll(this.#ids['fleet-undeclared'], found)
+    else addTagged(this.#ids['fleet-tag'], tags.fleet, found)
     this.#matchGlobs(name, found)
     return [...found].sort((a, b) => a - b)
   }
@@ -164,6 +168,10 @@ export class NamePatterns {
       }
     }
   }
+}
+
+function addAll(numbers: ReadonlyMap<string, number>, found: Set<number>): void {
+  for (const id of numbers.values()) found.add(id)
 }
 
 function addTagged(numbers: ReadonlyMap<string, number>, tags: readonly string[], found: Set<number>): void {

@@ -3,6 +3,7 @@ import type { ListItem } from '../language/checked.js'
 import { canonical, ListIdentities } from './canonical.js'
 import { staticCost } from './cost.js'
 import { type Dependence, dependence } from './dependence.js'
+import type { Layer } from './entry.js'
 import type { TruthFn, ValueFn } from './predicate/frame.js'
 import { lowerTruth, lowerValue, type Scope } from './predicate/lower.js'
 
@@ -14,10 +15,10 @@ export class Predicates {
   readonly #ids = new Map<string, number>()
   readonly #slots = new Map<string, number>()
   readonly #identities = new ListIdentities()
-  readonly #parametersOf: Scope['parametersOf']
+  readonly #parametersOf: Readonly<Record<Layer, Scope['parametersOf']>>
 
-  /** @param parametersOf names of a declared tool's arguments; undefined for any other name */
-  constructor(parametersOf: Scope['parametersOf']) {
+  /** @param parametersOf names of the arguments that a tool is declared with, as each layer sees it; undefined for any other name */
+  constructor(parametersOf: Readonly<Record<Layer, Scope['parametersOf']>>) {
     this.#parametersOf = parametersOf
   }
 
@@ -26,9 +27,9 @@ export class Predicates {
   }
 
   /** The predicate of a condition. @throws {RegexError} for a pattern that has no linear-time form */
-  ofCondition(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): number {
-    const key = canonical(expr, lists, [], this.#identities).key
-    return this.#intern(key, staticCost(expr), dependence(expr), () => lowerTruth(expr, this.#scope(lists)))
+  ofCondition(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): number {
+    const key = canonical(expr, lists, [], this.#identities, layer).key
+    return this.#intern(key, staticCost(expr), dependence(expr), () => lowerTruth(expr, this.#scope(lists, layer)))
   }
 
   /** A predicate of the scope, under a key of the caller's; it reads nothing but agent, principal and clock. */
@@ -36,9 +37,9 @@ export class Predicates {
     return this.#intern(`scope ${key}`, cost, 'caller', make)
   }
 
-  /** Reads a value of the call, at most once a decision. */
-  reader(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): ValueFn {
-    return lowerValue(expr, this.#scope(lists))
+  /** Reads a value of the call, which is the same in both layers, at most once a decision. */
+  reader(reference: Extract<Expr, { kind: 'reference' }>, lists: ReadonlyMap<string, readonly ListItem[]>): ValueFn {
+    return lowerValue(reference, this.#scope(lists, 'tenant'))
   }
 
   #intern(key: string, cost: number, depends: Dependence, make: () => TruthFn): number {
@@ -52,14 +53,14 @@ export class Predicates {
     return id
   }
 
-  #scope(lists: ReadonlyMap<string, readonly ListItem[]>): Scope {
+  #scope(lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): Scope {
     return {
       lists,
       variables: [],
-      parametersOf: this.#parametersOf,
+      parametersOf: this.#parametersOf[layer],
       slotOf: (key) => this.#slot(key),
       invariantKey: (expr, scope) => {
-        const { key, usesVariable } = canonical(expr, scope.lists, scope.variables, this.#identities)
+        const { key, usesVariable } = canonical(expr, scope.lists, scope.variables, this.#identities, layer)
         return usesVariable ? undefined : key
       },
     }

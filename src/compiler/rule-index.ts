@@ -304,5 +304,6 @@ const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = {
   tag: 8,
   'fleet-tag': 8,
   undeclared: 8,
+  'fleet-undeclared': 8,
   glob: 16,
 }

@@ -82,6 +82,7 @@ export const CODES = {
   POL3010: { severity: 'info', title: 'unknown means no match' },
   POL3011: { severity: 'warning', title: 'tool that no policy speaks for' },
   POL3012: { severity: 'warning', title: 'quantifier that takes in too much' },
+  POL3013: { severity: 'warning', title: 'tool that the fleet denies as undeclared' },
 } as const satisfies Record<string, { readonly severity: Severity; readonly title: string }>
 
 export type Code = keyof typeof CODES

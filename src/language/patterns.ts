@@ -56,11 +56,11 @@ export function covers(wide: NamePattern, narrow: NamePattern): boolean {
  * True when some name may match both; exact but for two globs, which are taken to overlap unless their fixed ends differ.
  *
  * @param tools that some tenant's calls may find declared, for tags
- * @param always those of them that every tenant's calls find declared
+ * @param always those of them that the layer itself sees declared, for `undeclared`
  */
 export function mayOverlap(a: NamePattern, b: NamePattern, tools: DeclaredTools, always: DeclaredTools): boolean {
-  if (a.kind === 'undeclared') return overlapsUndeclared(b, always)
-  if (b.kind === 'undeclared') return overlapsUndeclared(a, always)
+  if (a.kind === 'undeclared') return overlapsUndeclared(b, tools, always)
+  if (b.kind === 'undeclared') return overlapsUndeclared(a, tools, always)
   if (a.kind === 'tag') return overlapsTag(a, b, tools)
   if (b.kind === 'tag') return overlapsTag(b, a, tools)
   if (a.kind === 'literal') return patternMatches(b, a.text)
@@ -72,8 +72,10 @@ export function mayOverlap(a: NamePattern, b: NamePattern, tools: DeclaredTools,
 
 type DeclaredTools = ReadonlyMap<string, CheckedTool>
 
-function overlapsUndeclared({ kind, text }: NamePattern, declared: DeclaredTools): boolean {
-  return kind !== 'tag' && !(kind === 'literal' && declared.has(text))
+/** What a tenant declares and tags is undeclared to the fleet all the same. */
+function overlapsUndeclared({ kind, text }: NamePattern, tools: DeclaredTools, always: DeclaredTools): boolean {
+  if (kind === 'tag') return [...tools.values()].some(({ name, tags }) => tags.includes(text) && !always.has(name))
+  return !(kind === 'literal' && always.has(text))
 }
 
 /** Tags come from declarations alone, so the declared tools tell. */

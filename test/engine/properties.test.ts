@@ -254,15 +254,11 @@ t.test('the order of rules, policies and files never matters', (t) => {
 })
 
 t.test('a tenant never loosens the fleet, the fleet never loosens a tenant', (t) => {
-  let strict = 0
   property(150, (generator) => {
     const { bundle } = generator.policies()
-    // What a tenant declares is a fact that `undeclared` reads, so there, and only there, the tenant's declarations stay.
-    const readsDeclarations = JSON.stringify(bundle.fleet.policies).includes('"undeclared"')
-    if (!readsDeclarations) strict++
     const open: CheckedLayer = {
       ...EMPTY,
-      tools: (readsDeclarations ? bundle.tenants.get('acme')?.tools : undefined) ?? bundle.fleet.tools,
+      tools: bundle.fleet.tools,
       policies: [
         {
           name: 'open',
@@ -287,7 +283,7 @@ t.test('a tenant never loosens the fleet, the fleet never loosens a tenant', (t)
       notLooser(decision, decide(call, facts, tenantAlone), 'the fleet loosened the tenant')
     }
   })
-  t.ok(strict > 30, `150 policy sets, ${strict} of them without the tenant's declarations`)
+  t.pass('150 policy sets')
   t.end()
 })
 

@@ -53,13 +53,14 @@ interface LayerAnswer {
 export function naiveDecide(call: Call, nowMs: number, bundle: CheckedBundle, tenant: string): NaiveDecision {
   const own = bundle.tenants.get(tenant)
   const fleetTags = new Set(bundle.fleet.tools.get(call.tool)?.tags)
-  const declarations = [bundle.fleet, own].flatMap((layer) => layer?.tools.get(call.tool) ?? [])
-  const declared =
-    declarations.length === 0 ? null : declarations.flatMap(({ parameters }) => [...parameters].map(([name]) => name))
+  const argumentsOf = (...layers: (CheckedLayer | undefined)[]) => {
+    const declarations = layers.flatMap((layer) => layer?.tools.get(call.tool) ?? [])
+    return declarations.length === 0 ? null : declarations.flatMap(({ parameters }) => [...parameters.keys()])
+  }
   const tags = new Set([...fleetTags, ...(own?.tools.get(call.tool)?.tags ?? [])])
   // What a tenant says of a tool may restrict more, never bring it under a rule by which the fleet allows.
-  const fleet = judge(bundle.fleet, call, nowMs, tenant, declared, tags, fleetTags)
-  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, declared, tags, tags)
+  const fleet = judge(bundle.fleet, call, nowMs, tenant, argumentsOf(bundle.fleet), tags, fleetTags)
+  const spoken = own === undefined ? null : judge(own, call, nowMs, tenant, argumentsOf(bundle.fleet, own), tags, tags)
   const mine = spoken === null || spoken.outcome === null ? null : spoken
   const layers = [fleet, ...(spoken === null ? [] : [spoken])]
   const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
@@ -97,7 +98,7 @@ function judge(
   call: Call,
   nowMs: number,
   tenant: string,
-  /** The arguments that the tool is declared with; null for a tool without declaration. */
+  /** The arguments that the tool is declared with, as far as the layer sees; null for a tool without declaration. */
   declared: readonly string[] | null,
   tags: ReadonlySet<string>,
   ownTags: ReadonlySet<string>,

@@ -1,3 +1,6 @@
+/** Has a name or has it not: a set of names, or a map by name. */
+export type DeclaredNames = Pick<ReadonlySet<string>, 'has'>
+
 /**
  * `undeclared(args)`: names of the arguments, at the top level, that no declaration of the called tool has, sorted by code
  * unit. An argument that is null was sent all the same.
@@ -7,7 +10,7 @@
  */
 export function undeclaredOf(
   args: Readonly<Record<string, unknown>>,
-  declared: ReadonlySet<string> | undefined,
+  declared: DeclaredNames | undefined,
 ): readonly string[] | undefined {
   return (
     declared &&

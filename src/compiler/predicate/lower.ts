@@ -1,7 +1,7 @@
 import type { Expr } from '../../language/ast.js'
 import type { ListItem } from '../../language/checked.js'
 import { assertNever } from '../../model/assert-never.js'
-import { undeclaredOf } from '../functions/undeclared.js'
+import { type DeclaredNames, undeclaredOf } from '../functions/undeclared.js'
 import { compileRegex } from '../regex.js'
 import { compileTimeWindow } from '../time-window.js'
 import { arithmetic, negate } from './arithmetic.js'
@@ -19,8 +19,8 @@ export interface Scope {
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   /** Quantifier variables, the outermost first; the position is the depth. */
   readonly variables: readonly string[]
-  /** Names of the arguments that a tool's declarations have; undefined for a tool without any. */
-  readonly parametersOf: (tool: string) => ReadonlySet<string> | undefined
+  /** Names of the arguments that a tool's declarations have, as far as the layer sees them; undefined for a tool without any. */
+  readonly parametersOf: (tool: string) => DeclaredNames | undefined
   /** The slot of a value that is the same all through a decision; equal keys share one. */
   readonly slotOf: (key: string) => number
   /** Equal for two expressions that mean the same, in any layer; undefined where a quantifier variable is involved. */

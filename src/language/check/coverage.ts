@@ -1,6 +1,6 @@
 import type { CheckedPolicy, CheckedTool } from '../checked.js'
 import { patternMatches, toolsInScope } from '../patterns.js'
-import type { Check, LayerView } from './context.js'
+import type { Check, LayerView, RuleSite } from './context.js'
 
 /**
  * Declared tools that no rule is about, told once for a layer and not once for a tool: with `default deny` such a tool is
@@ -17,7 +17,12 @@ export const coverage: Check = ({ reporter, fleet, tenants }) => {
       const speaking = policies.filter((policy) => speaksFor(policy, tool))
       return speaking.length > 0 && speaking.every(({ defaultEffect }) => defaultEffect.kind === 'default-allow')
     })
-    const report = (code: 'POL3007' | 'POL3011', tools: readonly CheckedTool[], what: string, hint: string): void => {
+    const report = (
+      code: 'POL3007' | 'POL3011' | 'POL3013',
+      tools: readonly CheckedTool[],
+      what: string,
+      hint: string,
+    ): void => {
       const [first] = tools
       if (first === undefined) return
       const names = tools
@@ -31,12 +36,23 @@ export const coverage: Check = ({ reporter, fleet, tenants }) => {
     report('POL3007', open, allowed, 'write rules for them, or let the default deny')
     const denied = 'no policy speaks for these tools, so every call of them is denied'
     report('POL3011', speechless, denied, 'widen the `for` of a policy, or drop the declarations')
+    const guard = fleet.rules.find(deniesUndeclared)?.rule
+    const unknown = [...tenant.layer.tools.values()].filter(({ name }) => !fleet.layer.tools.has(name))
+    const refused = `the fleet does not declare these tools, and its rule \`${guard?.id}\` denies such`
+    if (guard !== undefined) report('POL3013', unknown, refused, 'move their declarations into a `fleet policy`')
   }
 }
 
 function toolNames({ rule, policy }: LayerView['rules'][number], { layer }: LayerView): readonly string[] {
   return toolsInScope([...policy.speaksFor, ...rule.scope], layer.tools).declared.map(({ name }) => name)
 }
+
+const deniesUndeclared = ({ rule, policy }: RuleSite): boolean =>
+  rule.effect.kind === 'deny' &&
+  !rule.monitor &&
+  rule.conditions.length === 0 &&
+  rule.scope.length > 0 &&
+  [...policy.speaksFor, ...rule.scope].every(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))
 
 const speaksFor = (policy: CheckedPolicy, { name, tags }: CheckedTool): boolean =>
   policy.speaksFor.every(

@@ -19,7 +19,7 @@ export const scopes: Check = (context) => {
     }
     for (const site of layer.rules) {
       checkTerms(site.rule.scope, { layer, tools, reporter: context.reporter, locate: site.rule.locate })
-      if (tools.size === 0) checkUndeclaredArguments(context, site)
+      if (layer.layer.tools.size === 0) checkUndeclaredArguments(context, site, layer)
       checkOverlap(context, site, tools, layer.layer.tools)
     }
   }
@@ -62,11 +62,14 @@ function checkPattern(pattern: NamePattern, { reporter, locate }: TermContext): 
 
 const DECLARE = 'declare the tools: `tool NAME { … }`, `import tools from "…"`'
 
+/** A rule of the fleet sees what the fleet declares. */
+const nobody = ({ id }: LayerView): string => (id === null ? 'no fleet policy' : 'nobody')
+
 /** Only where tools are declared at all; a misspelt name in a deny rule would let the call through. */
-function checkTool(pattern: NamePattern, { tools, reporter, locate }: TermContext): void {
+function checkTool(pattern: NamePattern, { layer, tools, reporter, locate }: TermContext): void {
   if (pattern.kind === 'undeclared') {
-    if (tools.size > 0) return
-    const message = 'no tool is declared anywhere, so `undeclared` fits every call'
+    if (layer.layer.tools.size > 0) return
+    const message = `${nobody(layer)} declares a tool, so \`undeclared\` fits every call`
     reporter.report('POL2206', locate(pattern.span), message, DECLARE)
     return
   }
@@ -91,11 +94,11 @@ function checkTool(pattern: NamePattern, { tools, reporter, locate }: TermContex
   )
 }
 
-function checkUndeclaredArguments({ reporter }: CheckContext, { rule }: RuleSite): void {
+function checkUndeclaredArguments({ reporter }: CheckContext, { rule }: RuleSite, layer: LayerView): void {
   for (const condition of rule.conditions) {
     walk(condition, (expr) => {
       if (expr.kind !== 'call' || expr.fn !== 'undeclared') return
-      const message = 'no tool is declared anywhere, so `undeclared(args)` is unknown for every call'
+      const message = `${nobody(layer)} declares a tool, so \`undeclared(args)\` is unknown for every call`
       reporter.report('POL2206', rule.locate(expr.span), message, DECLARE)
     })
   }

@@ -13,8 +13,9 @@ type Names = Pick<Tools, 'has'>
  * an approval, an unconditional approval over an allowance; and a rule that says again what another one says.
  */
 export const shadowed: Check = ({ reporter, fleet, tenants }) => {
-  const check = (own: LayerView, above: readonly RuleSite[], tools: Tools, declared: Names): void => {
-    const blockers = new Blockers([...above, ...own.rules], tools, declared)
+  const check = (own: LayerView, above: readonly RuleSite[]): void => {
+    const { tools } = own.layer
+    const blockers = new Blockers([...above, ...own.rules], tools, fleet.layer.tools)
     for (const site of own.rules) {
       const blocker = blockers.over(site)
       if (blocker === null) continue
@@ -25,7 +26,7 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
         'POL3005',
         site.rule.location,
         message,
-        `${namesUndeclared(blocker) ? 'declare the tools, ' : ''}give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
+        `${declareFor(blocker)}give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
       )
     }
     const seen = new Map<string, RuleSite>()
@@ -45,10 +46,8 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
       }
     }
   }
-  // For a rule of the fleet a tool is undeclared in every tenant only when none of them declares it.
-  const anywhere = new Map([fleet, ...tenants].flatMap(({ layer }) => [...layer.tools]))
-  check(fleet, [], fleet.layer.tools, anywhere)
-  for (const tenant of tenants) check(tenant, fleet.rules, tenant.layer.tools, tenant.layer.tools)
+  check(fleet, [])
+  for (const tenant of tenants) check(tenant, fleet.rules)
 }
 
 /** Everything but the id, the description and the tags. */
@@ -63,8 +62,10 @@ function meaningOf({ rule, policy, body }: RuleSite): string {
   return `${printScope(policy.speaksFor)} ${rule.policy === policy.name ? text : ''}`
 }
 
-const namesUndeclared = (site: RuleSite): boolean =>
-  scopeOf(site).some(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))
+function declareFor(site: RuleSite): string {
+  if (!scopeOf(site).some(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))) return ''
+  return `declare the tools${site.policy.fleet ? ' in a fleet policy' : ''}, `
+}
 
 const isAlways = ({ rule }: RuleSite): boolean => rule.conditions.length === 0 && !rule.monitor && rule.active === null
 
@@ -78,12 +79,12 @@ class Blockers {
   readonly #byTool = new Map<string, RuleSite[]>()
   readonly #general: RuleSite[] = []
   readonly #tools: Tools
-  readonly #declared: Names
+  readonly #fleetTools: Names
 
-  /** @param declared the names that `undeclared` does not fit, for some tenant at least */
-  constructor(sites: readonly RuleSite[], tools: Tools, declared: Names) {
+  /** @param fleetTools the names that `undeclared` does not fit in a rule of the fleet, `tools` those in one of the tenant */
+  constructor(sites: readonly RuleSite[], tools: Tools, fleetTools: Names) {
     this.#tools = tools
-    this.#declared = declared
+    this.#fleetTools = fleetTools
     for (const site of sites) {
       if (!isAlways(site) || site.rule.effect.kind === 'allow') continue
       const literals = literalTools(scopeOf(site), tools)
@@ -105,7 +106,8 @@ class Blockers {
       candidates.find((blocker) => {
         const blockerRank = RANK[blocker.rule.effect.kind]
         if (blocker === site || site.rule.monitor || blockerRank <= rank || (obliges && blockerRank < 2)) return false
-        return scopeCovers(scopeOf(blocker), scopeOf(site), this.#tools, this.#declared)
+        const declared = blocker.policy.fleet ? this.#fleetTools : this.#tools
+        return scopeCovers(scopeOf(blocker), scopeOf(site), this.#tools, declared)
       }) ?? null
     )
   }
