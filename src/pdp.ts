@@ -111,17 +111,11 @@ export class Pdp {
     const nowMs = this.#deps.clock.nowMs()
     const answer = this.#evaluate(call, question, live, nowMs, this.#deps.newId(nowMs))
     const record = toRecord(call, answer, nowMs, argumentsDigest)
-    let safe: Promise<void> | undefined
-    try {
-      safe = this.#deps.audit.append(record, answer.decision.outcome === 'ALLOW' ? 'written' : 'fsync')
-    } catch (error) {
-      return this.#refuseUnaudited(answer, error)
-    }
-    if (safe === undefined) return this.#audited(answer)
-    return safe.then(
-      () => this.#audited(answer),
-      (error: unknown) => this.#refuseUnaudited(answer, error),
-    )
+    return new Promise((resolve) => {
+      this.#deps.audit.record(record, answer.decision.outcome === 'ALLOW' ? 'written' : 'fsync', (failure) =>
+        resolve(failure === null ? this.#audited(answer) : this.#refuseUnaudited(answer, failure)),
+      )
+    })
   }
 
   #evaluate(call: Call, question: Question, live: Snapshot, nowMs: number, decisionId: string): Answer {

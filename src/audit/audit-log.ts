@@ -17,6 +17,11 @@ export interface AuditLogOptions
 
 /** The audit log of a running server. */
 export interface OpenAuditLog extends AuditLog {
+  /**
+   * For who waits anyway: nothing when the record is safe already, else a promise. Throws or rejects with
+   * {@link AuditUnavailable} when it is not safe.
+   */
+  append(record: AuditRecord, durability: Durability): Promise<void> | undefined
   /** Also tells whether records are refused right now, and why. */
   status(): SpoolStatus
   /** Resolves when all that was appended is on the disk. */
@@ -32,11 +37,22 @@ export interface OpenAuditLog extends AuditLog {
 export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   const folders = auditFolders(options.dataDir)
   const { masker, spool } = open(options, folders.audit, folders.spool)
+  const append = (record: AuditRecord, durability: Durability): Promise<void> | undefined => {
+    // The row begins with what the spool assigns; `{` of the record's own JSON is replaced.
+    const rest = masker.record(record).slice(1)
+    return spool.append((seq, writerId) => `{"writer_id":"${writerId}","seq":${seq},${rest}`, durability)
+  }
   return {
-    append: (record: AuditRecord, durability: Durability) => {
-      // The row begins with what the spool assigns; `{` of the record's own JSON is replaced.
-      const rest = masker.record(record).slice(1)
-      return spool.append((seq, writerId) => `{"writer_id":"${writerId}","seq":${seq},${rest}`, durability)
+    append,
+    record: (record, durability, recorded) => {
+      let safe: Promise<void> | undefined
+      try {
+        safe = append(record, durability)
+      } catch (error) {
+        return recorded(error instanceof Error ? error : new Error(String(error)))
+      }
+      if (safe === undefined) recorded(null)
+      else safe.then(() => recorded(null), recorded)
     },
     status: () => spool.status(),
     flush: () => spool.flush(),

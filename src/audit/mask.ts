@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditRecord } from '../model/audit-record.js'
+import { digest, sha256Hex } from '../model/canonical-json.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
 import { wellFormed } from './well-formed.js'
 
@@ -60,6 +61,8 @@ export interface MaskedArguments {
   /** Bytes of the canonical JSON before masking; 0 when the arguments were too deep to tell. */
   readonly bytes: number
   readonly redactions: number
+  /** SHA-256, hex, over the canonical JSON before masking. */
+  readonly digest: string
 }
 
 /** Replaces secrets by tags; the same secret has the same tag under one key, so that uses of it can be told together. */
@@ -105,7 +108,7 @@ export class Masker {
       policy_revision: this.text(record.policyRevision),
       arguments: masked.json,
       arguments_bytes: clamp(masked.bytes, 0, 0xffff_ffff),
-      arguments_hash: this.text(record.argumentsDigest),
+      arguments_hash: this.text(masked.digest),
       evaluation_ns: clamp(record.evaluationNs, 0, 0xffff_ffff),
       redactions: 0,
     }
@@ -113,18 +116,21 @@ export class Masker {
     return JSON.stringify(row)
   }
 
-  /** @param digest Stands in for arguments that are too long to keep. */
-  arguments(value: JsonObject, digest: string): MaskedArguments {
+  /** @param known Digest of the arguments, where it is known; stands in for arguments that are too long to keep. */
+  arguments(value: JsonObject, known: string | null): MaskedArguments {
     this.#redactions = 0
     // Most arguments are far below the limit and hold no secret: then one walk and one pass of JSON are enough.
     const isSmall = textUnits(value) * MAX_BYTES_PER_UNIT <= MAX_ARGUMENTS_BYTES
-    const known = isSmall ? null : canonicalBytes(value)
-    if (known !== null && (known === 0 || known > MAX_ARGUMENTS_BYTES)) {
-      return { json: omitted(known, digest), bytes: known, redactions: 0 }
+    const length = isSmall ? null : canonicalBytes(value)
+    if (length !== null && (length === 0 || length > MAX_ARGUMENTS_BYTES)) {
+      const sha256 = known ?? digest(value)
+      return { json: omitted(length, sha256), bytes: length, redactions: 0, digest: sha256 }
     }
     const json = this.#json(value)
-    const bytes = known ?? (this.#redactions === 0 ? Buffer.byteLength(json) : canonicalBytes(value))
-    return { json, bytes, redactions: this.#redactions }
+    const redactions = this.#redactions
+    // What nothing was masked in is the canonical form.
+    const bytes = length ?? (redactions === 0 ? Buffer.byteLength(json) : canonicalBytes(value))
+    return { json, bytes, redactions, digest: known ?? (redactions === 0 ? sha256Hex(json) : digest(value)) }
   }
 
   /** Well-formed text of bounded length without secrets in it. */

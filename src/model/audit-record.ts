@@ -16,8 +16,8 @@ export interface AuditRecord {
   readonly delegationChain: readonly string[]
   readonly tool: string
   readonly arguments: JsonObject
-  /** SHA-256, hex, over the RFC 8785 form of the arguments before masking. */
-  readonly argumentsDigest: string
+  /** SHA-256, hex, over the RFC 8785 form of the arguments before masking; null where the audit is to make it. */
+  readonly argumentsDigest: string | null
   readonly outcome: Outcome
   readonly reasonCode: ReasonCode
   readonly reason: string
@@ -41,10 +41,16 @@ export interface AuditedRule {
  */
 export type Durability = 'written' | 'fsync'
 
-/** Where the pipeline leaves its records. Throws or rejects with {@link AuditUnavailable} when the record is not safe. */
+/** Told once: null when the record is as safe as was asked for, else why it is not and never will be. */
+export type Recorded = (failure: Error | null) => void
+
+/** Where the pipeline leaves its records. */
 export interface AuditLog {
-  /** Returns nothing when the record is already safe, so that the hot path need not wait a turn. */
-  append(record: AuditRecord, durability: Durability): Promise<void> | undefined
+  /**
+   * Never throws. `recorded` may be called before this returns, and in a later turn, so that the records of one turn can
+   * share a write; a callback and no promise, for there is one a call.
+   */
+  record(record: AuditRecord, durability: Durability, recorded: Recorded): void
 }
 
 export class AuditUnavailable extends Error {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { JsonObject, JsonValue } from './json.js'
 
 /**
@@ -27,7 +27,15 @@ export function canonicalJson(value: JsonValue): string {
 
 /** SHA-256 over the UTF-8 bytes of the canonical text, 64 lower-case hexadecimal digits. */
 export function digest(value: JsonValue): string {
-  return createHash('sha256').update(canonicalJson(value), 'utf8').digest('hex')
+  return sha256Hex(canonicalJson(value))
+}
+
+/** SHA-256 over the UTF-8 bytes of the text, 64 lower-case hexadecimal digits. */
+export function sha256Hex(text: string): string {
+  // In one step where Node has it (20.12): it costs half.
+  return typeof hash === 'function'
+    ? hash('sha256', text, 'hex')
+    : createHash('sha256').update(text, 'utf8').digest('hex')
 }
 
 function canonicalArray(items: readonly JsonValue[]): string {

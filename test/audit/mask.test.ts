@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { sampleRecord } from '../../bench/fault/audit/record.js'
 import { MAX_ARGUMENTS_BYTES, Masker, readOrMakeMaskKey } from '../../src/audit/mask.js'
+import { digest } from '../../src/model/canonical-json.js'
 import type { JsonObject } from '../../src/model/json.js'
 import { temporaryFolder } from './support.js'
 
@@ -154,6 +155,15 @@ t.test('arguments that are too long or too deep leave their digest and length', 
   let deep: JsonObject = { end: 1 }
   for (let i = 0; i < 20_000; i++) deep = { a: deep }
   t.same(JSON.parse(jsonOf(deep)), { $omitted: { bytes: 0, sha256: DIGEST } })
+  t.end()
+})
+
+t.test('the digest is over the canonical form before masking', (t) => {
+  const big = { text: 'x'.repeat(MAX_ARGUMENTS_BYTES) }
+  for (const args of [{ b: 1, a: 'é' }, { password: 'hunter2' }, { n: 9_007_199_254_740_993n }, big] as JsonObject[]) {
+    t.equal(masker.arguments(args, null).digest, digest(args))
+    t.equal(masker.arguments(args, DIGEST).digest, DIGEST, 'a digest that is known is taken')
+  }
   t.end()
 })
 

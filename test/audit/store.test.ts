@@ -196,7 +196,7 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
     ruleIds: ['mass-mail'],
     monitoredRuleIds: ['trial'],
     policyRevision: wanted.policyRevision,
-    argumentsJson: masker.arguments(wanted.arguments, '').json,
+    argumentsJson: masker.arguments(wanted.arguments, null).json,
     argumentsDigest: wanted.argumentsDigest,
     violation: true,
     evaluationNs: wanted.evaluationNs,
