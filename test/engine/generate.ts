@@ -295,7 +295,7 @@ export class Generator {
     const group = () => ({ count: 1 + this.int(2), role: identifier(this.pick(ROLES)), span: SPAN })
     return {
       kind: 'approval',
-      stages: [{ from: [group()] }, ...this.many(1, () => ({ from: [group()] }))],
+      stages: [{ from: [group(), ...this.many(1, group)] }, ...this.many(1, () => ({ from: [group()] }))],
       withinMs: this.chance(2) ? null : 300_000,
       onTimeout: this.chance(2) ? null : { kind: 'escalate', role: identifier('ciso') },
       escalations: [],

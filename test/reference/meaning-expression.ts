@@ -1,16 +1,11 @@
-import { recipientsOf } from '../../src/compiler/functions/recipients.js'
-import { stringsOf } from '../../src/compiler/functions/strings.js'
-import { compileRegex } from '../../src/compiler/regex.js'
-import { compileTimeWindow } from '../../src/compiler/time-window.js'
-import { domain, ipInCidr, parseView, underPath } from '../../src/compiler/views/index.js'
-import type { IpView, PathView } from '../../src/compiler/views/view-value.js'
 import type { ArithmeticOp, CompareOp, Expr, RelationOp } from '../../src/language/ast.js'
 import type { ListItem } from '../../src/language/checked.js'
 import type { ViewName } from '../../src/language/vocabulary.js'
 import type { Call } from '../../src/model/call.js'
-import type { JsonValue } from '../../src/model/json.js'
+import { addresseesIn, isInWindow, textsIn } from './fields.js'
+import type { Parts, Views } from './views.js'
 
-/** Conditions of the naive evaluator: an interpreter over the tree, in which unknown is `undefined`. */
+/** Conditions of the plain evaluator: an interpreter over the tree, in which unknown is `undefined`. */
 class Time {
   constructor(
     readonly ms: number,
@@ -23,7 +18,7 @@ class Range {
 class View {
   constructor(
     readonly name: ViewName,
-    readonly fields: Readonly<Record<string, unknown>>,
+    readonly fields: Parts,
   ) {}
 }
 
@@ -34,6 +29,7 @@ export interface Env {
   readonly declared: readonly string[] | null
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   readonly variables: readonly { readonly name: string; readonly value: unknown }[]
+  readonly views: Views
 }
 
 const LIMITS = [10_000, 100, 10]
@@ -69,7 +65,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
     case 'call':
       if (expr.args.length !== 1) return undefined
       if (expr.fn === 'undeclared') return undeclared(value(expr.args[0]!), env.declared)
-      return call(expr.fn, value(expr.args[0]!))
+      return call(expr.fn, value(expr.args[0]!), env.views)
     case 'not':
       return negation(value(expr.operand))
     case 'negate': {
@@ -85,10 +81,10 @@ export function evaluate(expr: Expr, env: Env): unknown {
     case 'compare':
       return compare(expr.op, value(expr.left), value(expr.right))
     case 'relation':
-      return relate(expr.op, value(expr.left), value(expr.right))
+      return relate(expr.op, value(expr.left), value(expr.right), env.views)
     case 'matches': {
       const text = value(expr.subject)
-      return typeof text === 'string' ? compileRegex(expr.pattern, expr.flags)(text) : undefined
+      return typeof text === 'string' ? env.views.matches(expr.pattern, expr.flags, text) : undefined
     }
     case 'exists':
       return value(expr.operand) !== undefined
@@ -105,7 +101,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
     }
     case 'time-window': {
       const time = value(expr.subject)
-      return time instanceof Time && time.isPoint ? compileTimeWindow(expr)(time.ms) : undefined
+      return time instanceof Time && time.isPoint ? isInWindow(time.ms, expr) : undefined
     }
   }
 }
@@ -173,13 +169,13 @@ function undeclared(value: unknown, declared: readonly string[] | null): unknown
   return names
 }
 
-function call(fn: string, value: unknown): unknown {
+function call(fn: string, value: unknown, views: Views): unknown {
   const numbers = Array.isArray(value) && value.every(isNumber) ? (value as (number | bigint)[]) : undefined
   const best = (wins: (a: unknown, b: unknown) => unknown) =>
     numbers?.reduce<unknown>((a, b) => (a === undefined || wins(b, a) === true ? b : a), undefined)
   switch (fn) {
     case 'domain':
-      return typeof value === 'string' ? domain(value) : undefined
+      return typeof value === 'string' ? views.domain(value) : undefined
     case 'count':
       return Array.isArray(value) ? value.length : undefined
     case 'length':
@@ -193,27 +189,25 @@ function call(fn: string, value: unknown): unknown {
     case 'max':
       return best((a, b) => compare('>', a, b))
     case 'strings':
-      return ifJson(value, stringsOf)
+      return ifJson(value, textsIn)
     case 'recipients':
-      return ifJson(value, recipientsOf)
+      return ifJson(value, addresseesIn)
     default: {
-      const view = typeof value === 'string' ? parseView(fn as ViewName, value) : undefined
-      return view === undefined || fn === 'json'
-        ? view
-        : new View(fn as ViewName, view as Readonly<Record<string, unknown>>)
+      const view = typeof value === 'string' ? views.view(fn as ViewName, value) : undefined
+      return view === undefined || fn === 'json' ? view : new View(fn as ViewName, view as Parts)
     }
   }
 }
 
 /** Unknown where anything in the value is unknown or no JSON. */
-function ifJson(value: unknown, apply: (json: JsonValue) => unknown): unknown {
+function ifJson(value: unknown, apply: (json: unknown) => unknown): unknown {
   const plain = (part: unknown): boolean => {
     if (part === undefined) return false
     if (Array.isArray(part)) return part.every(plain)
     return typeof part !== 'object' || part === null || (isMap(part) && [...entries(part).values()].every(plain))
   }
   if (!plain(value)) return undefined
-  return apply((value instanceof Map ? Object.fromEntries(value) : value) as JsonValue)
+  return apply(value instanceof Map ? Object.fromEntries(value) : value)
 }
 
 function isNumber(value: unknown): value is number | bigint {
@@ -290,7 +284,8 @@ function order(a: unknown, b: unknown): number | undefined {
   return at < 0 ? left.length - right.length : at >= right.length ? 1 : left[at]! - right[at]!
 }
 
-function relate(op: RelationOp, a: unknown, b: unknown): boolean | undefined {
+function relate(op: RelationOp, a: unknown, b: unknown, views: Views): boolean | undefined {
+  const related = (op: RelationOp, a: unknown, b: unknown) => relate(op, a, b, views)
   const some = (items: unknown, holds: (item: unknown) => boolean | undefined) =>
     Array.isArray(items) ? anyOf(items.map(holds)) : undefined
   const every = (items: unknown, holds: (item: unknown) => boolean | undefined) =>
@@ -299,19 +294,19 @@ function relate(op: RelationOp, a: unknown, b: unknown): boolean | undefined {
     typeof a === 'string' && typeof b === 'string' ? holds(a, b) : undefined
   switch (op) {
     case 'in':
-      return b instanceof Range ? item(a, b) : some(b, (one) => item(a, one))
+      return b instanceof Range ? item(a, b, views) : some(b, (one) => item(a, one, views))
     case 'not-in':
-      return negation(relate('in', a, b))
+      return negation(related('in', a, b))
     case 'contains':
-      return typeof a === 'string' ? texts((text, part) => text.includes(part)) : some(a, (one) => item(b, one))
+      return typeof a === 'string' ? texts((text, part) => text.includes(part)) : some(a, (one) => item(b, one, views))
     case 'contains-any':
-      return typeof a === 'string' || Array.isArray(a) ? some(b, (one) => relate('contains', a, one)) : undefined
+      return typeof a === 'string' || Array.isArray(a) ? some(b, (one) => related('contains', a, one)) : undefined
     case 'contains-all':
-      return typeof a === 'string' || Array.isArray(a) ? every(b, (one) => relate('contains', a, one)) : undefined
+      return typeof a === 'string' || Array.isArray(a) ? every(b, (one) => related('contains', a, one)) : undefined
     case 'intersects':
-      return Array.isArray(b) ? some(a, (one) => relate('in', one, b)) : undefined
+      return Array.isArray(b) ? some(a, (one) => related('in', one, b)) : undefined
     case 'subset':
-      return Array.isArray(b) ? every(a, (one) => relate('in', one, b)) : undefined
+      return Array.isArray(b) ? every(a, (one) => related('in', one, b)) : undefined
     case 'starts-with':
       return texts((text, part) => text.startsWith(part))
     case 'ends-with':
@@ -320,15 +315,15 @@ function relate(op: RelationOp, a: unknown, b: unknown): boolean | undefined {
       return texts((text, pattern) => glob(pattern, text))
     case 'under':
       if (!(a instanceof View) || a.name !== 'path') return undefined
-      if (Array.isArray(b)) return some(b, (base) => relate('under', a, base))
-      return typeof b === 'string' ? underPath(a.fields as PathView, b) : undefined
+      if (Array.isArray(b)) return some(b, (base) => related('under', a, base))
+      return typeof b === 'string' ? views.under(a.fields, b) : undefined
   }
 }
 
 /** Equality with an item of a list, which may be a range of addresses. */
-function item(value: unknown, one: unknown): boolean | undefined {
+function item(value: unknown, one: unknown, views: Views): boolean | undefined {
   if (!(one instanceof Range) || value === null) return same(value, one)
-  return value instanceof View && value.name === 'ip' ? ipInCidr(value.fields as IpView, one.text) : undefined
+  return value instanceof View && value.name === 'ip' ? views.inRange(value.fields, one.text) : undefined
 }
 
 /** Positions of the pattern that remain possible after each character of the text. */

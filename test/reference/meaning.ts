@@ -1,0 +1,275 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ApprovalClause, NamePattern, ScopeTerm } from '../../src/language/ast.js'
+import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../../src/language/checked.js'
+import type { Call } from '../../src/model/call.js'
+import type { ApprovalRequirement, Obligation } from '../../src/model/decision.js'
+import type { Effect, Outcome, ReasonCode } from '../../src/model/outcome.js'
+import { allOf, evaluate, glob } from './meaning-expression.js'
+import type { Views } from './views.js'
+
+/**
+ * The meaning section of the language, written down as plainly as it reads: a scan over every rule, an interpreter over the
+ * tree. It shares no code with the language, the compiler and the engine, only the types of what they hand on (held by a
+ * test), and takes the reading of SQL, addresses and the like from its caller. Unknown is `undefined` all through; a truth
+ * is a boolean or unknown.
+ */
+export interface NaiveDecision {
+  readonly outcome: Outcome
+  readonly reasonCode: ReasonCode
+  /** The rule that the reason names, `default of POLICY`, or null where no policy speaks. */
+  readonly deciding: string | null
+  readonly matched: readonly NaiveMatch[]
+  readonly monitored: readonly NaiveMatch[]
+  readonly obligations: readonly Obligation[]
+  readonly approvals: readonly ApprovalRequirement[]
+}
+export interface NaiveMatch {
+  readonly policy: string
+  readonly ruleId: string
+  readonly effect: Effect
+  readonly indeterminate: boolean
+}
+
+const ORDER: readonly Effect[] = ['DENY', 'DENY_EXCEPT_APPROVAL', 'REQUIRE_APPROVAL', 'ALLOW']
+const STRICT: readonly Outcome[] = ['ALLOW', 'REQUIRE_APPROVAL', 'DENY']
+const EFFECTS = {
+  allow: 'ALLOW',
+  deny: 'DENY',
+  'deny-except': 'DENY_EXCEPT_APPROVAL',
+  'require-approval': 'REQUIRE_APPROVAL',
+} as const
+const RULE_CODES = { ALLOW: 'RULE_ALLOW', DENY: 'RULE_DENY', REQUIRE_APPROVAL: 'RULE_APPROVAL' } as const
+const DEFAULT_CODES = { ALLOW: 'DEFAULT_ALLOW', DENY: 'DEFAULT_DENY', REQUIRE_APPROVAL: 'DEFAULT_APPROVAL' } as const
+const DEFAULTS = { 'default-allow': 'ALLOW', 'default-deny': 'DENY', 'default-approval': 'REQUIRE_APPROVAL' } as const
+
+interface Found {
+  readonly rule: CheckedRule
+  readonly indeterminate: boolean
+  readonly effect: Effect
+  /** It fits only by a tag that the tenant gave, and so may tighten what else holds, not replace it. */
+  readonly isExtra: boolean
+}
+interface LayerAnswer {
+  readonly outcome: Outcome | null
+  readonly by: 'rule' | 'default' | 'nothing'
+  readonly rules: readonly Found[]
+  readonly monitored: readonly Found[]
+  readonly defaults: readonly CheckedPolicy[]
+}
+
+export function decideByMeaning(
+  call: Call,
+  nowMs: number,
+  bundle: CheckedBundle,
+  tenant: string,
+  views: Views,
+): NaiveDecision {
+  const clock = { nowMs, views }
+  const own = bundle.tenants.get(tenant)
+  const fleetTags = new Set(bundle.fleet.tools.get(call.tool)?.tags)
+  const argumentsOf = (...layers: (CheckedLayer | undefined)[]) => {
+    const declarations = layers.flatMap((layer) => layer?.tools.get(call.tool) ?? [])
+    return declarations.length === 0 ? null : declarations.flatMap(({ parameters }) => [...parameters.keys()])
+  }
+  const tags = new Set([...fleetTags, ...(own?.tools.get(call.tool)?.tags ?? [])])
+  // What a tenant says of a tool may restrict more, never bring it under a rule by which the fleet allows.
+  const fleet = judge(bundle.fleet, call, clock, tenant, argumentsOf(bundle.fleet), tags, fleetTags)
+  const spoken = own === undefined ? null : judge(own, call, clock, tenant, argumentsOf(bundle.fleet, own), tags, tags)
+  const mine = spoken === null || spoken.outcome === null ? null : spoken
+  const layers = [fleet, ...(spoken === null ? [] : [spoken])]
+  const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
+  const outcome = STRICT.indexOf(outcomes[0]) > STRICT.indexOf(outcomes[1]) ? outcomes[0] : outcomes[1]
+
+  const matched = layers.flatMap((layer) => layer.rules).sort(inOrder)
+  const opening = outcome === 'ALLOW' ? layers.filter((layer) => layer === mine) : layers
+  const sayingIt = opening.filter((layer) => layer.outcome === outcome)
+  const deciders = sayingIt
+    .filter((layer) => layer.by === 'rule')
+    .flatMap((layer) => layer.rules)
+    .filter((found) => outcomeOf(found.effect) === outcome)
+    .sort(inOrder)
+  const certain = deciders.find((found) => !found.indeterminate)
+  // The tenant's default leads an ALLOW, since the fleet cannot open a call.
+  const defaulting = [...sayingIt]
+    .reverse()
+    .flatMap((layer) => (layer.by === 'default' ? [...layer.defaults].sort(byName) : []))
+  const defaultOf = defaulting
+    .filter((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)
+    .map(({ name }) => name)
+  const [reasonCode, deciding]: [ReasonCode, string | null] =
+    certain !== undefined
+      ? [RULE_CODES[outcome], certain.rule.id]
+      : mine === null
+        ? ['NO_POLICY', null]
+        : defaultOf[0] !== undefined
+          ? [DEFAULT_CODES[outcome], `default of ${defaultOf[0]}`]
+          : ['INDETERMINATE', deciders[0]!.rule.id]
+  return {
+    outcome,
+    reasonCode,
+    deciding,
+    matched: matched.map(toMatch),
+    monitored: layers
+      .flatMap((layer) => layer.monitored)
+      .sort(inOrder)
+      .map(toMatch),
+    obligations: outcome === 'DENY' ? [] : matched.flatMap(obligations),
+    approvals: outcome === 'REQUIRE_APPROVAL' ? approvals(layers, matched) : [],
+  }
+}
+
+function judge(
+  layer: CheckedLayer,
+  call: Call,
+  { nowMs, views }: { readonly nowMs: number; readonly views: Views },
+  tenant: string,
+  /** The arguments that the tool is declared with, as far as the layer sees; null for a tool without declaration. */
+  declared: readonly string[] | null,
+  tags: ReadonlySet<string>,
+  ownTags: ReadonlySet<string>,
+): LayerAnswer {
+  const speaking = layer.policies.filter((policy) =>
+    policy.speaksFor.every((term) => inScope(term, call, tenant, declared, tags)),
+  )
+  const found = speaking.flatMap((policy) =>
+    policy.rules.flatMap((rule) => {
+      const scope = [...policy.speaksFor, ...rule.scope]
+      const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, declared, seen))
+      if (!fits(rule.effect.kind === 'allow' ? ownTags : tags) || !isActive(rule, nowMs)) return []
+      const truth = allOf(
+        rule.conditions.map((expr) =>
+          evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [], views }),
+        ),
+      )
+      const effect = EFFECTS[rule.effect.kind]
+      if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
+      return [{ rule, effect, indeterminate: truth !== true, isExtra: effect !== 'DENY' && !fits(ownTags) }]
+    }),
+  )
+  const rules = found.filter(({ rule }) => !rule.monitor)
+  const monitored = found.filter(({ rule }) => rule.monitor)
+  const { outcome, by } = verdict(rules, speaking)
+  const tightens = rules.some(({ isExtra }) => isExtra) && (outcome === null || outcome === 'ALLOW')
+  const answer = { rules, monitored, defaults: speaking }
+  return tightens ? { ...answer, outcome: 'REQUIRE_APPROVAL', by: 'rule' } : { ...answer, outcome, by }
+}
+
+function verdict(rules: readonly Found[], speaking: readonly CheckedPolicy[]): Pick<LayerAnswer, 'outcome' | 'by'> {
+  for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
+    if (rules.some(({ effect, isExtra }) => !isExtra && outcomeOf(effect) === outcome)) return { outcome, by: 'rule' }
+  }
+  for (const outcome of ['DENY', 'REQUIRE_APPROVAL', 'ALLOW'] as const) {
+    if (speaking.some((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)) return { outcome, by: 'default' }
+  }
+  return { outcome: null, by: 'nothing' }
+}
+
+function outcomeOf(effect: Effect): Outcome {
+  return effect === 'DENY_EXCEPT_APPROVAL' ? 'REQUIRE_APPROVAL' : effect
+}
+
+function inOrder(a: Found, b: Found): number {
+  const key = ({ rule, effect }: Found) => [String(ORDER.indexOf(effect)), rule.policy, rule.id]
+  const [left, right] = [key(a), key(b)]
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return left[i]! < right[i]! ? -1 : 1
+  return 0
+}
+
+function byName(a: CheckedPolicy, b: CheckedPolicy): number {
+  return a.name === b.name ? 0 : a.name < b.name ? -1 : 1
+}
+
+function toMatch({ rule, effect, indeterminate }: Found): NaiveMatch {
+  return { policy: rule.policy, ruleId: rule.id, effect, indeterminate }
+}
+
+function isActive({ active }: CheckedRule, nowMs: number): boolean {
+  if (active === null) return true
+  return (active.fromMs === null || nowMs >= active.fromMs) && (active.untilMs === null || nowMs < active.untilMs)
+}
+
+function obligations({ rule }: Found): Obligation[] {
+  if (rule.effect.kind !== 'allow') return []
+  return rule.effect.obligations.map((node) =>
+    node.kind === 'max_rows'
+      ? { kind: node.kind, target: '', value: node.rows, ruleId: rule.id }
+      : { kind: node.kind, target: node.target, value: 0, ruleId: rule.id },
+  )
+}
+
+function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): ApprovalRequirement[] {
+  const asking = layers.filter((layer) => layer.outcome === 'REQUIRE_APPROVAL')
+  const wanted: { id: string; clause: ApprovalClause; isException: boolean }[] = []
+  for (const found of matched) {
+    const effect = found.rule.effect
+    if (!asking.some((layer) => layer.rules.includes(found))) continue
+    if (effect.kind === 'require-approval' || effect.kind === 'deny-except') {
+      wanted.push({ id: found.rule.id, clause: effect.approval, isException: effect.kind === 'deny-except' })
+    }
+  }
+  const defaults = asking.flatMap((layer, i) =>
+    layer.by === 'default' ? layer.defaults.map((policy) => ({ policy, i })) : [],
+  )
+  defaults.sort((a, b) => (a.policy.name === b.policy.name ? a.i - b.i : a.policy.name < b.policy.name ? -1 : 1))
+  for (const { policy } of defaults) {
+    const effect = policy.defaultEffect
+    if (effect.kind !== 'default-approval') continue
+    wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false })
+  }
+  const merged: ApprovalRequirement[] = []
+  for (const { id, clause, isException } of wanted) {
+    const one: ApprovalRequirement = {
+      ruleIds: [id],
+      stages: clause.stages.map((stage) => ({
+        from: stage.from.map(({ count, role }) => ({ count, role: role.name })),
+      })),
+      withinMs: clause.withinMs,
+      onTimeout:
+        clause.onTimeout?.kind === 'escalate'
+          ? { kind: 'escalate', role: clause.onTimeout.role.name }
+          : { kind: 'deny' },
+      escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
+      validForMs: clause.validForMs,
+      notByRequester: clause.notByRequester,
+      isException,
+    }
+    const same = merged.findIndex((other) => isDeepStrictEqual(asked(other), asked(one)))
+    if (same < 0) merged.push(one)
+    else merged[same] = { ...merged[same]!, ruleIds: [...new Set([...merged[same]!.ruleIds, id])] }
+  }
+  return merged
+}
+
+/** What a requirement asks, whoever asks: the groups of one stage are all to be met, so their order says nothing. */
+function asked({ stages, ruleIds, ...rest }: ApprovalRequirement): unknown {
+  void ruleIds
+  const sorted = stages.map(({ from }) => from.map(({ count, role }) => `${count} of ${role}`).sort())
+  return { ...rest, stages: sorted }
+}
+
+function inScope(
+  term: ScopeTerm,
+  call: Call,
+  tenant: string,
+  declared: readonly string[] | null,
+  tags: ReadonlySet<string>,
+): boolean {
+  const subject = term.on === 'agent' ? call.agent : term.on === 'principal' ? call.principal : null
+  if (term.kind === 'scope-label') {
+    const label = new Map(Object.entries(subject?.labels ?? {})).get(term.label.name)
+    return label !== undefined && term.patterns.some((pattern) => fits(pattern, label))
+  }
+  const names = { tool: call.tool, env: call.environment, agent: call.agent.id, principal: call.principal?.id, tenant }
+  const name = names[term.on]
+  return (
+    name !== undefined &&
+    term.patterns.some((pattern) => {
+      if (pattern.kind === 'undeclared') return declared === null
+      return pattern.kind === 'tag' ? tags.has(pattern.text) : fits(pattern, name)
+    })
+  )
+}
+
+function fits(pattern: NamePattern, name: string): boolean {
+  return pattern.kind === 'glob' ? glob(pattern.text, name) : pattern.kind === 'literal' && pattern.text === name
+}
