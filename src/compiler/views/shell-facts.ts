@@ -1,4 +1,4 @@
-import { hiddenPrograms, innerCommand } from './shell-programs.js'
+import { familyOf, innerCommand, isHiddenProgram } from './shell-programs.js'
 import { ShellReader, Unreadable, type Word } from './shell-reader.js'
 import type { ShellView } from './view-value.js'
 
@@ -10,7 +10,7 @@ const MAX_CHAIN = 16
 const SYSTEM_FOLDER = /^\/(?:usr\/(?:local\/)?)?s?bin\/$/
 /** Variables that change what a program name runs, or that programs run themselves. */
 const STEERING_VARIABLE =
-  /^(?:PATH|IFS|ENV|BASH_\w*|BASHOPTS|SHELLOPTS|SHELL|PS[0-4]|PROMPT_COMMAND|CDPATH|HOME|LD_\w*|DYLD_\w*|GCONV_PATH|LOCPATH|PYTHON\w*|PERL5?\w*|RUBY\w*|NODE_\w*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_\w*|\w*EDITOR|VISUAL|\w*PAGER|LESS\w*|BROWSER|MANPAGER|TAR_OPTIONS|\w*_ASKPASS|TERMINFO|XDG_CONFIG\w*)$/
+  /^(?:PATH|IFS|ENV|ZDOTDIR|FPATH|MODULE_PATH|GLIBC_TUNABLES|\w*MAKEFLAGS|MAKEFILES|MFLAGS|GO\w*FLAGS|GOENV|GOTOOLCHAIN|RUSTC\w*|RUSTFLAGS|CARGO_\w*|OPENSSL_\w*|KUBECONFIG|\w+_RSH|RSYNC_\w*|(?:npm_config|NPM_CONFIG|YARN|PIP|UV|LUA|JULIA|DOCKER|ANSIBLE|ERL|ELIXIR|GUILE|BUNDLE|GEM|SUDO|FZF|DOTNET|CORECLR|COMPlus|R)_\w+|AWK\w*|PHPRC|PHP_INI_SCAN_DIR|PSQLRC|GCC_EXEC_PREFIX|COMPILER_PATH|CLASSPATH|JDK_JAVA_OPTIONS|JAVA_OPTS|MAVEN_OPTS|GRADLE_OPTS|WGETRC|CURL_HOME|INPUTRC|TEXINPUTS|TCLLIBPATH|BASH_\w*|BASHOPTS|SHELLOPTS|SHELL|PS[0-4]|PROMPT_COMMAND|CDPATH|HOME|LD_\w*|DYLD_\w*|GCONV_PATH|LOCPATH|PYTHON\w*|PERL5?\w*|RUBY\w*|NODE_\w*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_\w*|\w*EDITOR|VISUAL|\w*PAGER|LESS\w*|BROWSER|MANPAGER|TAR_OPTIONS|\w*_ASKPASS|TERMINFO|XDG_(?:CONFIG|DATA)\w*)$/
 
 /** What the reader finds in a command line. */
 export class ShellFacts {
@@ -108,17 +108,19 @@ export class ShellFacts {
       const [program, ...operands] = rest
       if (program === undefined) return
       if (chain > MAX_CHAIN) throw new Unreadable()
-      if (!program.isLiteral || program.isGlob || program.text === '' || program.text.includes('{}')) {
+      // Behind a wrapper a word with a dash is an option that we took for the program.
+      const isNoName = program.text === '' || program.text.startsWith('-') || program.text.includes('{}')
+      if (!program.isLiteral || program.isGlob || isNoName) {
         this.#isHidden = true
         return
       }
       this.program(program.text)
-      const name = program.text.slice(program.text.lastIndexOf('/') + 1).toLowerCase()
-      if (hiddenPrograms.has(name)) {
+      const family = familyOf(program.text.slice(program.text.lastIndexOf('/') + 1))
+      if (isHiddenProgram(family)) {
         this.#isHidden = true
         return
       }
-      const inner = innerCommand(name, operands)
+      const inner = innerCommand(family, operands)
       switch (inner.kind) {
         case 'none':
           return

@@ -1,3 +1,4 @@
+import { hidesWhatRuns, readsOperandsAsCode } from './shell-operands.js'
 import type { Word } from './shell-reader.js'
 
 /** What a program runs besides itself, told by its operands. */
@@ -19,9 +20,18 @@ export const hiddenPrograms: ReadonlySet<string> = new Set(
   run-parts pkexec xvfb-run valgrind gdb perf ld.so ld-linux.so.2 ld-linux-x86-64.so.2 dbus-run-session systemd-nspawn
   machinectl sudoedit sshfs wsl cmd cmd.exe powershell pwsh mapfile readarray coproc faketime torsocks proxychains
   proxychains4 setarch linux32 linux64 i386 x86_64 runcon gosu su-exec tini dumb-init softlimit chpst s6-setuidgid
-  setuidgid eatmydata chronic sem cpulimit gdbserver newgrp dbus-launch nq cgexec numactl prlimit catchsegv ccache distcc rbash fish csh tcsh nu elvish xonsh`.split(
-    /\s+/,
-  ),
+  setuidgid eatmydata chronic sem cpulimit gdbserver newgrp dbus-launch nq cgexec numactl prlimit catchsegv ccache distcc
+  rbash fish csh tcsh nu elvish xonsh yash posh sash rc es oksh loksh hush scsh ion osh ysh
+  vi vim nvim view rvim rview vimdiff gvim ex ed red emacs emacsclient nano pico joe mcedit micro kak hx vipe vidir
+  lldb dbx rr r2 radare2 uftrace heaptrack memusage dc gs ghostscript
+  socat ftp lftp tftp telnet mongo mongosh sqlplus cqlsh msfconsole ansible fab salt pdsh pssh clush dsh autossh ssh-agent
+  npx bunx pnpx uvx pipx nix nix-shell nix-build guix flatpak toolbox distrobox vagrant heroku flyctl fly
+  systemd-inhibit systemd-cat systemd-ask-password logsave ifne pee mispipe lckdo hyperfine multitime choom uclampset coresched
+  runc crun ctr crictl buildah lxc-attach lxc-execute incus virsh vmrun byobu dtach abduco zellij
+  daemon daemonize supervisorctl forever pm2 nodemon foreman honcho concurrently cross-env dotenv direnv envdir envchain
+  aws-vault doppler chamber watchexec entr fzf xterm gnome-terminal konsole alacritty kitty openvt wine mono torify tsocks
+  mpirun mpiexec srun sbatch qsub bsub mutt exim sendmail gtester byebug rake wscript cscript mshta rundll32 regsvr32 msbuild
+  wmic forfiles`.split(/\s+/),
 )
 
 const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'mksh'])
@@ -77,17 +87,49 @@ const PREFIXES: Readonly<Record<string, Prefix>> = {
 const FIND_EXEC = new Set(['-exec', '-execdir', '-ok', '-okdir'])
 const FD_EXEC = /^(?:-[^-]*[xX]|--exec)/
 
+/** Coreutils and others by their names on macOS and the BSDs. */
+const GNU_NAME = /^g(?=(?:env|nice|nohup|stdbuf|timeout|xargs|find|awk|sed|tar|split|sort|make|time|chroot|install)$)/
+/** Other names of what is looked up here under one. */
+const SAME_AS: Readonly<Record<string, string>> = {
+  nawk: 'awk',
+  mawk: 'awk',
+  'original-awk': 'awk',
+  'g++': 'gcc',
+  'c++': 'cc',
+}
+
+/**
+ * The name under which a program is looked up here: in lower case, without version and extension (`python3.12`, `bash.exe`),
+ * `timeout` for `gtimeout`.
+ */
+export function familyOf(name: string): string {
+  const plain = name.toLowerCase().replace(/\.(?:exe|com|cmd|bat)$/, '')
+  if (hiddenPrograms.has(plain)) return plain
+  const family = plain.replace(/(?<=[a-z])-?[0-9][0-9.]*$/, '').replace(GNU_NAME, '')
+  return SAME_AS[family] ?? family
+}
+
+/** Loaders and emulators that run the program in their operands, by whatever version. */
+const LOADER = /^(?:ld[-.].*so|ld\.so|qemu-)/
+
+/** Whether the program runs others in ways that are not read. */
+export function isHiddenProgram(family: string): boolean {
+  return hiddenPrograms.has(family) || LOADER.test(family)
+}
+
+/** @param program by {@link familyOf} */
 export function innerCommand(program: string, operands: readonly Word[]): Inner {
   if (Object.hasOwn(PREFIXES, program)) return afterPrefix(program, operands)
   if (SHELLS.has(program)) return shellCode(operands)
+  if (readsOperandsAsCode(program)) return hidesWhatRuns(program, operands) ? HIDDEN : NONE
   switch (program) {
     case 'eval':
       return joined(operands)
     case 'source':
     case '.':
-      return scriptFile(operands[0])
+      return operands[0]?.text.startsWith('-') === true ? HIDDEN : scriptFile(operands[0])
     case 'trap':
-      return operands.length > 1 ? joined(operands.slice(0, 1)) : NONE
+      return trapped(operands)
     case 'find':
       return findCommands(operands)
     case 'fd':
@@ -109,16 +151,29 @@ function joined(operands: readonly Word[]): Inner {
   return { kind: 'code', text: operands.map((word) => word.text).join(' ') }
 }
 
+/** `trap 'code' EXIT`; with an option, or `-` for the code, nothing is run that the text does not show. */
+function trapped(operands: readonly Word[]): Inner {
+  const code = operands[0]?.isLiteral === true && operands[0].text === '--' ? operands.slice(1) : operands
+  return code.length > 1 && !/^-[lp]?$/.test(code[0]!.text) ? joined(code.slice(0, 1)) : NONE
+}
+
 function afterPrefix(program: string, operands: readonly Word[]): Inner {
   const prefix = PREFIXES[program]!
   let next = skipOptions(prefix, operands)
   if (next === undefined) return HIDDEN
   const options = operands.slice(0, next)
-  next += prefix.operands ?? 0
-  if (prefix.assigns === true) while (/^[A-Za-z_]\w*=/.test(operands[next]?.text ?? '')) next++
+  for (let i = 0; i < (prefix.operands ?? 0); i++, next++) if (mayBeSeveral(operands[next])) return HIDDEN
+  // A name may be any text for `env` and `sudo`, `BASH_FUNC_ls%%` too. What splits into words may bring a program of its own.
+  for (; prefix.assigns === true && operands[next]?.text.includes('=') === true; next++) {
+    if (mayBeSeveral(operands[next]) || !/^[A-Za-z_]\w*=/.test(operands[next]!.text)) return HIDDEN
+  }
   const words = operands.slice(next)
   if (program !== 'xargs') return words.length === 0 ? NONE : { kind: 'command', words }
   return xargsCommand(options, words)
+}
+
+function mayBeSeveral(word: Word | undefined): boolean {
+  return word !== undefined && (!word.isLiteral || word.isGlob)
 }
 
 /** `xargs` appends words from its input: to a program that runs its operands, that is a command nobody sees here. */
@@ -127,9 +182,12 @@ function xargsCommand(options: readonly Word[], words: readonly Word[]): Inner {
   if (first === undefined) return NONE
   const replaced = replacedBy(options)
   if (replaced !== undefined && first.text.includes(replaced)) return HIDDEN
-  const name = first.text.slice(first.text.lastIndexOf('/') + 1).toLowerCase()
+  const name = familyOf(first.text.slice(first.text.lastIndexOf('/') + 1))
   const runsOperands =
-    Object.hasOwn(PREFIXES, name) || SHELLS.has(name) || ['eval', 'find', 'fd', 'fdfind', 'trap'].includes(name)
+    Object.hasOwn(PREFIXES, name) ||
+    SHELLS.has(name) ||
+    readsOperandsAsCode(name) ||
+    ['eval', 'find', 'fd', 'fdfind', 'trap'].includes(name)
   return runsOperands ? HIDDEN : { kind: 'command', words }
 }
 
