@@ -1,10 +1,10 @@
 import type { DeclaredTool } from './compiler/policy-set.js'
 import { decide } from './engine/decide.js'
 import { visibleTools } from './engine/visible-tools.js'
-import type { AuditedRule, AuditLog, AuditRecord } from './model/audit-record.js'
+import type { AuditLog, AuditRecord } from './model/audit-record.js'
 import type { Call } from './model/call.js'
 import { digest } from './model/canonical-json.js'
-import type { Decision, MatchedRule } from './model/decision.js'
+import type { Decision } from './model/decision.js'
 import type { ClaimedCall, Credential, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
 import type { Log } from './model/log.js'
@@ -210,9 +210,7 @@ function fingerprint(call: Call, question: Question, argumentsDigest: string): s
 }
 
 function toRecord(call: Call, answer: Answer, timeMs: number, argumentsDigest: string): AuditRecord {
-  const { decision } = answer
   return {
-    kind: 'decision',
     decisionId: answer.decisionId,
     timeMs,
     tenant: call.tenant,
@@ -225,19 +223,9 @@ function toRecord(call: Call, answer: Answer, timeMs: number, argumentsDigest: s
     tool: call.tool,
     arguments: call.arguments,
     argumentsDigest,
-    outcome: decision.outcome,
-    reasonCode: decision.reasonCode,
-    reason: decision.reason,
-    rules: decision.matched.map(toAudited),
-    monitored: decision.monitored.map(toAudited),
-    policyRevision: decision.policyRevision,
+    decision: answer.decision,
     evaluationNs: answer.evaluationNs,
   }
-}
-
-function toAudited(rule: MatchedRule): AuditedRule {
-  const { ruleId, policy, effect, description, indeterminate } = rule
-  return { ruleId, policy, effect, description, indeterminate }
 }
 
 function toError(cause: unknown): Error {

@@ -1,8 +1,15 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AuditLog, type AuditRecord, AuditUnavailable, type Durability } from '../model/audit-record.js'
+import {
+  type AuditLog,
+  type AuditRecord,
+  AuditUnavailable,
+  type Durability,
+  type Recorded,
+} from '../model/audit-record.js'
 import { auditFolders, makeFolder } from './folders.js'
 import { Masker, readOrMakeMaskKey } from './mask.js'
+import { RowEncoder } from './row.js'
 import { Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.js'
 
 export interface AuditLogOptions
@@ -17,11 +24,8 @@ export interface AuditLogOptions
 
 /** The audit log of a running server. */
 export interface OpenAuditLog extends AuditLog {
-  /**
-   * For who waits anyway: nothing when the record is safe already, else a promise. Throws or rejects with
-   * {@link AuditUnavailable} when it is not safe.
-   */
-  append(record: AuditRecord, durability: Durability): Promise<void> | undefined
+  /** For who waits anyway: rejects with {@link AuditUnavailable} when the record is not safe. */
+  append(record: AuditRecord, durability: Durability): Promise<void>
   /** Also tells whether records are refused right now, and why. */
   status(): SpoolStatus
   /** Resolves when all that was appended is on the disk. */
@@ -36,36 +40,35 @@ export interface OpenAuditLog extends AuditLog {
  */
 export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   const folders = auditFolders(options.dataDir)
-  const { masker, spool } = open(options, folders.audit, folders.spool)
-  const append = (record: AuditRecord, durability: Durability): Promise<void> | undefined => {
-    // The row begins with what the spool assigns; `{` of the record's own JSON is replaced.
-    const rest = masker.record(record).slice(1)
-    return spool.append((seq, writerId) => `{"writer_id":"${writerId}","seq":${seq},${rest}`, durability)
+  const { rows, spool } = open(options, folders.audit, folders.spool)
+  const record = (record: AuditRecord, durability: Durability, recorded: Recorded): void => {
+    let members: string
+    try {
+      members = rows.members(record)
+    } catch (error) {
+      setImmediate(recorded, error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    spool.append(members, durability, recorded)
   }
   return {
-    append,
-    record: (record, durability, recorded) => {
-      let safe: Promise<void> | undefined
-      try {
-        safe = append(record, durability)
-      } catch (error) {
-        return recorded(error instanceof Error ? error : new Error(String(error)))
-      }
-      if (safe === undefined) recorded(null)
-      else safe.then(() => recorded(null), recorded)
-    },
+    record,
+    append: (entry, durability) =>
+      new Promise((resolve, reject) => {
+        record(entry, durability, (failure) => (failure === null ? resolve() : reject(failure)))
+      }),
     status: () => spool.status(),
     flush: () => spool.flush(),
     close: () => spool.close(),
   }
 }
 
-function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): { masker: Masker; spool: Spool } {
+function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): { rows: RowEncoder; spool: Spool } {
   const { segmentBytes, segmentMs, maxBytes, lazySyncMs } = options
   try {
     makeFolder(auditFolder)
     accessSync(auditFolder, constants.W_OK)
-    const masker = new Masker(readOrMakeMaskKey(auditFolder))
+    const rows = new RowEncoder(new Masker(readOrMakeMaskKey(auditFolder)))
     const spool = new Spool({
       folder: spoolFolder,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
@@ -75,7 +78,7 @@ function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string
       clock: options.clock ?? Date.now,
       onProblem: options.onProblem ?? toStandardError,
     })
-    return { masker, spool }
+    return { rows, spool }
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error
     throw new AuditUnavailable(

@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AuditRecord } from '../model/audit-record.js'
-import { digest, sha256Hex } from '../model/canonical-json.js'
+import { canonicalJson, sha256Hex } from '../model/canonical-json.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
+import { mayHoldSecret } from './screen.js'
 import { wellFormed } from './well-formed.js'
 
 /** Longer arguments are replaced by their digest and length. In bytes of canonical JSON. */
@@ -12,7 +12,6 @@ export const MAX_ARGUMENTS_BYTES = 16 * 1024
 const MAX_DEPTH = 64
 /** Free text (a reason, a name) is cut to this many UTF-16 units. */
 const MAX_TEXT = 4_096
-const MAX_LIST = 256
 
 /** Key names, split into words at case changes and punctuation, one of which makes the value a secret. */
 const SECRET_WORDS = new Set(
@@ -44,25 +43,25 @@ const SECRET_TEXT = new RegExp(
     'hooks\\.slack\\.com/services/[\\w/]{20,255}',
     // With a digit or a sign in it: "basic understanding" is no credential.
     '(?<keep>\\b(?:bearer|basic)\\s{1,4})(?=[a-z]{0,256}[\\d.~+/=_-])[\\w.~+/=-]{12,4096}',
-    '(?<keep2>[a-z][a-z0-9+.-]{1,20}://[^\\s/:@]{0,256}:)[^\\s/@]{1,256}(?=@)',
+    '(?<keep2>://[^\\s/:@]{0,256}:)[^\\s/@]{1,256}(?=@)',
     '(?<keep3>\\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?token)["\']?\\s{0,4}[=:]\\s{0,4}["\']?)[^\\s"\'&;,]{1,512}',
   ].join('|'),
   'gi',
 )
-/** Nothing of {@link SECRET_TEXT} matches a text without one of these; most texts end here. */
-const MAYBE_SECRET =
-  /eyJ|A(?:KIA|SIA|ROA|IDA|Iza)|gh[pousr]_|github_pat|glpat-|xox|sk[-_]|[rp]k_|npm_|hooks\.slack|-----BEGIN|bearer|basic|:\/\/|passw|pwd|secret|api[_-]?key|access[_-]?token/i
-
 const MAYBE_CARD = /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g
 
+/** Arguments as they are kept. */
 export interface MaskedArguments {
   /** Canonical JSON: keys sorted by UTF-16 units, no white space, integers as digits. */
   readonly json: string
-  /** Bytes of the canonical JSON before masking; 0 when the arguments were too deep to tell. */
-  readonly bytes: number
+  /** What to know of the arguments before masking; null where nothing was masked, so that `json` tells. */
+  readonly original: {
+    /** Of the canonical JSON; 0 when the arguments were too deep to tell. */
+    readonly bytes: number
+    /** SHA-256, hex, over the canonical JSON. */
+    readonly digest: string
+  } | null
   readonly redactions: number
-  /** SHA-256, hex, over the canonical JSON before masking. */
-  readonly digest: string
 }
 
 /** Replaces secrets by tags; the same secret has the same tag under one key, so that uses of it can be told together. */
@@ -75,68 +74,31 @@ export class Masker {
     this.#key = key
   }
 
-  /** One row of `audit.events` as JSON, without `seq` and `writer_id`, which the spool puts in front. */
-  record(record: AuditRecord): string {
-    const masked = this.arguments(record.arguments, record.argumentsDigest)
-    this.#redactions = masked.redactions
-    const deciding = record.rules[0]
-    const row = {
-      event_id: record.decisionId,
-      schema_v: 1,
-      ts: clamp(record.timeMs, 0, MAX_TIME_MS),
-      kind: record.kind,
-      tenant: this.text(record.tenant),
-      environment: this.text(record.environment),
-      agent_id: this.text(record.agent),
-      principal: this.text(record.principal),
-      session_id: this.text(record.sessionId),
-      request_id: this.text(record.requestId),
-      delegation_chain: record.delegationChain.slice(0, MAX_LIST).map((agent) => this.text(agent)),
-      tool: this.text(record.tool),
-      outcome: record.outcome,
-      reason_code: record.reasonCode,
-      reason: this.text(record.reason),
-      rule_id: this.text(deciding?.ruleId ?? ''),
-      policy: this.text(deciding?.policy ?? ''),
-      rule_description: this.text(deciding?.description ?? ''),
-      rule_ids: record.rules.slice(0, MAX_LIST).map((rule) => this.text(rule.ruleId)),
-      policies: record.rules.slice(0, MAX_LIST).map((rule) => this.text(rule.policy)),
-      effects: record.rules.slice(0, MAX_LIST).map((rule) => rule.effect),
-      indeterminate: record.rules.some((rule) => rule.indeterminate),
-      monitored_rule_ids: record.monitored.slice(0, MAX_LIST).map((rule) => this.text(rule.ruleId)),
-      violation: isViolation(record),
-      policy_revision: this.text(record.policyRevision),
-      arguments: masked.json,
-      arguments_bytes: clamp(masked.bytes, 0, 0xffff_ffff),
-      arguments_hash: this.text(masked.digest),
-      evaluation_ns: clamp(record.evaluationNs, 0, 0xffff_ffff),
-      redactions: 0,
-    }
-    row.redactions = Math.min(this.#redactions, 0xffff)
-    return JSON.stringify(row)
+  /** Secrets masked so far, in all texts; the difference is what one of them held. */
+  get redactions(): number {
+    return this.#redactions
   }
 
-  /** @param known Digest of the arguments, where it is known; stands in for arguments that are too long to keep. */
-  arguments(value: JsonObject, known: string | null): MaskedArguments {
-    this.#redactions = 0
-    // Most arguments are far below the limit and hold no secret: then one walk and one pass of JSON are enough.
-    const isSmall = textUnits(value) * MAX_BYTES_PER_UNIT <= MAX_ARGUMENTS_BYTES
-    const length = isSmall ? null : canonicalBytes(value)
-    if (length !== null && (length === 0 || length > MAX_ARGUMENTS_BYTES)) {
-      const sha256 = known ?? digest(value)
-      return { json: omitted(length, sha256), bytes: length, redactions: 0, digest: sha256 }
+  /** @param digest Of the arguments, where it is known; else it is made where it is needed. */
+  arguments(value: JsonObject, digest: string | null = null): MaskedArguments {
+    const names = lookAtNames(value, 0)
+    if (names === 'too-deep') return omitted(0, digest ?? '')
+    const canonical = tryCanonical(value)
+    if (canonical !== null && names === 'harmless' && isWithin(canonical) && !mayHoldSecret(canonical)) {
+      return { json: canonical, original: null, redactions: 0 }
     }
+    const bytes = canonical === null ? canonicalBytes(value) : Buffer.byteLength(canonical)
+    if (bytes > MAX_ARGUMENTS_BYTES) return omitted(bytes, digest ?? digestOf(canonical))
+    const before = this.#redactions
     const json = this.#json(value)
-    const redactions = this.#redactions
-    // What nothing was masked in is the canonical form.
-    const bytes = length ?? (redactions === 0 ? Buffer.byteLength(json) : canonicalBytes(value))
-    return { json, bytes, redactions, digest: known ?? (redactions === 0 ? sha256Hex(json) : digest(value)) }
+    const redactions = this.#redactions - before
+    if (json === canonical) return { json, original: null, redactions }
+    return { json, original: { bytes, digest: digest ?? digestOf(canonical) }, redactions }
   }
 
   /** Well-formed text of bounded length without secrets in it. */
   text(value: string): string {
-    const text = wellFormed(value.length > MAX_TEXT ? value.slice(0, MAX_TEXT) : value)
-    return this.#withoutCards(MAYBE_SECRET.test(text) ? this.#withoutSecrets(text) : text)
+    return this.#argumentText(value.length > MAX_TEXT ? value.slice(0, MAX_TEXT) : value)
   }
 
   #json(value: JsonValue): string {
@@ -179,7 +141,7 @@ export class Masker {
 
   #argumentText(value: string): string {
     const text = wellFormed(value)
-    return this.#withoutCards(MAYBE_SECRET.test(text) ? this.#withoutSecrets(text) : text)
+    return mayHoldSecret(text) ? this.#withoutCards(this.#withoutSecrets(text)) : text
   }
 
   #number(digits: string): string {
@@ -226,15 +188,6 @@ export function readOrMakeMaskKey(folder: string): Buffer {
   return key
 }
 
-/** 2299-12-31, the end of what DateTime64(3) holds. */
-const MAX_TIME_MS = 10_413_705_600_000
-
-/** A decision that ended in DENY, or in REQUIRE_APPROVAL by `deny except approval`. */
-function isViolation(record: AuditRecord): boolean {
-  if (record.outcome === 'DENY') return true
-  return record.outcome === 'REQUIRE_APPROVAL' && record.rules.some((rule) => rule.effect === 'DENY_EXCEPT_APPROVAL')
-}
-
 /** Keys repeat from call to call; the bound keeps hostile ones from filling the memory. */
 const knownKeys = new Map<string, boolean>()
 const MAX_KNOWN_KEYS = 4_096
@@ -275,50 +228,67 @@ function isCard(text: string): boolean {
   return sum % 10 === 0
 }
 
-function omitted(bytes: number, digest: string): string {
-  return JSON.stringify({ $omitted: { bytes, sha256: wellFormed(digest) } })
+function omitted(bytes: number, digest: string): MaskedArguments {
+  const json = JSON.stringify({ $omitted: { bytes, sha256: wellFormed(digest) } })
+  return { json, original: { bytes, digest }, redactions: 0 }
 }
 
-/** A control character is one unit and `\\u0000` in JSON; a unit in UTF-8 has at most three bytes. */
-const MAX_BYTES_PER_UNIT = 6
-
-/** Units of text with room for the punctuation, a bound of the JSON's length; infinite when it nests too deep. */
-function textUnits(value: JsonValue, depth = 0): number {
-  if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY
-  if (typeof value === 'string') return value.length + 3
-  if (typeof value === 'bigint') return value.toString().length + 1
-  if (typeof value !== 'object' || value === null) return 26
-  let units = 2
-  if (isArray(value)) for (const item of value) units += textUnits(item, depth + 1)
-  else for (const key of Object.keys(value)) units += key.length + 4 + textUnits(value[key] as JsonValue, depth + 1)
-  return units
-}
-
-/** Length of the canonical JSON in bytes; 0 when it nests deeper than {@link MAX_DEPTH}. */
-function canonicalBytes(value: JsonValue): number {
-  let bytes = 0
-  const pending: { readonly value: JsonValue; readonly depth: number }[] = [{ value, depth: 0 }]
-  for (let next = pending.pop(); next; next = pending.pop()) {
-    const { value, depth } = next
-    if (depth > MAX_DEPTH) return 0
-    if (typeof value === 'string') bytes += Buffer.byteLength(JSON.stringify(wellFormed(value)))
-    else if (typeof value !== 'object' || value === null) bytes += String(value).length
-    else {
-      const keys = isArray(value) ? [] : Object.keys(value)
-      const members = isArray(value) ? value : keys.map((key) => value[key] as JsonValue)
-      bytes += 2 + Math.max(0, members.length - 1)
-      for (const key of keys) bytes += Buffer.byteLength(JSON.stringify(wellFormed(key))) + 1
-      for (const member of members) pending.push({ value: member, depth: depth + 1 })
-    }
+/** Null for what has no canonical form: lone surrogates, numbers that are not finite. No call that was decoded has them. */
+function tryCanonical(value: JsonObject): string | null {
+  try {
+    return canonicalJson(value)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
   }
-  return bytes
+}
+
+function digestOf(canonical: string | null): string {
+  return canonical === null ? '' : sha256Hex(canonical)
+}
+
+/** Bytes are counted only where the length in units leaves it open. */
+function isWithin(canonical: string): boolean {
+  return (
+    canonical.length * MAX_BYTES_PER_UNIT <= MAX_ARGUMENTS_BYTES || Buffer.byteLength(canonical) <= MAX_ARGUMENTS_BYTES
+  )
+}
+
+const MAX_BYTES_PER_UNIT = 3
+
+type Names = 'harmless' | 'secret' | 'too-deep'
+
+/** Whether a key below the value names a secret. */
+function lookAtNames(value: JsonObject | readonly JsonValue[], depth: number): Names {
+  if (depth > MAX_DEPTH) return 'too-deep'
+  let names: Names = 'harmless'
+  const keys = isArray(value) ? null : Object.keys(value)
+  const members = isArray(value) ? value : keys!
+  for (let i = 0; i < members.length; i++) {
+    const key = keys === null ? null : keys[i]!
+    const member = key === null ? (members[i] as JsonValue) : (value as JsonObject)[key]!
+    if (key !== null && isSecretKey(key)) names = 'secret'
+    if (typeof member !== 'object' || member === null) continue
+    const below = lookAtNames(member as JsonObject | readonly JsonValue[], depth + 1)
+    if (below === 'too-deep') return below
+    if (below === 'secret') names = below
+  }
+  return names
+}
+
+/** Length of the JSON in bytes, of values that have no canonical form. */
+function canonicalBytes(value: JsonValue): number {
+  if (typeof value === 'string') return Buffer.byteLength(JSON.stringify(wellFormed(value)))
+  if (typeof value !== 'object' || value === null) return String(value).length
+  let bytes = 2
+  if (isArray(value)) for (const item of value) bytes += canonicalBytes(item) + 1
+  else {
+    for (const key of Object.keys(value)) bytes += canonicalBytes(key) + 2 + canonicalBytes(value[key] as JsonValue)
+  }
+  return bytes - (bytes > 2 ? 1 : 0)
 }
 
 /** `Array.isArray` does not narrow readonly arrays. */
 function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value)
-}
-
-function clamp(value: number, min: number, max: number): number {
-  return Number.isFinite(value) ? Math.min(max, Math.max(min, Math.trunc(value))) : min
 }

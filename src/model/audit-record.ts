@@ -3,7 +3,6 @@ import type { Effect, Outcome, ReasonCode } from './outcome.js'
 
 /** What the audit keeps of a decision, before masking. Names are hostile text; whoever prints them escapes them. */
 export interface AuditRecord {
-  readonly kind: 'decision'
   /** UUIDv7, made from `timeMs`. */
   readonly decisionId: string
   readonly timeMs: number
@@ -18,15 +17,22 @@ export interface AuditRecord {
   readonly arguments: JsonObject
   /** SHA-256, hex, over the RFC 8785 form of the arguments before masking; null where the audit is to make it. */
   readonly argumentsDigest: string | null
+  readonly decision: AuditedDecision
+  readonly evaluationNs: number
+}
+
+/** The part of the answer that is kept. Equal answers are best one frozen object: what is written of it is made once. */
+export interface AuditedDecision {
   readonly outcome: Outcome
   readonly reasonCode: ReasonCode
   readonly reason: string
-  /** Matched rules, the deciding one first. */
-  readonly rules: readonly AuditedRule[]
+  /** The deciding rule first. */
+  readonly matched: readonly AuditedRule[]
+  /** Rules in `mode monitor` that would have matched. */
   readonly monitored: readonly AuditedRule[]
   readonly policyRevision: string
-  readonly evaluationNs: number
 }
+
 export interface AuditedRule {
   readonly ruleId: string
   readonly policy: string

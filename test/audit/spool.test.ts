@@ -18,10 +18,19 @@ import { encodeFrame, encodeHeader, HEADER_BYTES, MAX_PAYLOAD_BYTES } from '../.
 import { type Reading, SpoolReader } from '../../src/audit/spool/reader.js'
 import { listSegments, segmentName } from '../../src/audit/spool/segments.js'
 import { Spool, type SpoolOptions } from '../../src/audit/spool/spool.js'
+import type { Durability } from '../../src/model/audit-record.js'
 import { temporaryFolder, until } from './support.js'
 
 const LIMITS = { maxRows: 1_000, maxBytes: 1024 * 1024 }
-const lineOf = (seq: number): string => JSON.stringify({ seq, text: 'x'.repeat(seq % 50) })
+const MEMBERS = '"text":"what a row has behind its number"'
+const lineOf = (seq: number): string => `{"writer_id":"w","seq":${seq},${MEMBERS}}\n`
+
+/** Resolves when the record is as safe as was asked for. */
+function append(spool: Spool, durability: Durability = 'written', members = MEMBERS): Promise<void> {
+  return new Promise((resolve, reject) => {
+    spool.append(members, durability, (failure) => (failure === null ? resolve() : reject(failure)))
+  })
+}
 
 function openSpool(folder: string, options: Partial<SpoolOptions> = {}): { spool: Spool; problems: string[] } {
   const problems: string[] = []
@@ -31,7 +40,8 @@ function openSpool(folder: string, options: Partial<SpoolOptions> = {}): { spool
 
 async function fill(folder: string, count: number, options: Partial<SpoolOptions> = {}): Promise<string[]> {
   const { spool, problems } = openSpool(folder, options)
-  for (let i = 0; i < count; i++) spool.append(lineOf, 'written')
+  // One a turn, so that each has a frame of its own.
+  for (let i = 0; i < count; i++) await append(spool)
   await spool.close()
   return problems
 }
@@ -50,6 +60,7 @@ function readAll(folder: string, limits = LIMITS): { seqs: number[]; gaps: [numb
   return { seqs, gaps, problems }
 }
 
+const rowBytes = (spool: Spool, seq: number): number => lineOf(seq).length - 1 + spool.writerId.length
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1)
 const lastSegment = (folder: string): string => listSegments(folder).at(-1)?.path ?? ''
 
@@ -61,9 +72,7 @@ t.test('records come back in order, over segments and restarts', async (t) => {
   const { spool, problems } = openSpool(folder)
   t.equal(spool.status().lastSeq, 200)
   t.same(problems, [])
-  const done = Promise.all(Array.from({ length: 50 }, () => spool.append(lineOf, 'fsync')))
-  t.equal(spool.append(lineOf, 'written'), undefined, 'written is safe at once')
-  await done
+  await Promise.all(Array.from({ length: 51 }, (_, i) => append(spool, i % 5 === 0 ? 'written' : 'fsync')))
   const id = spool.writerId
   await spool.close()
   t.same(readAll(folder), { seqs: upTo(251), gaps: [], problems: [] })
@@ -71,19 +80,63 @@ t.test('records come back in order, over segments and restarts', async (t) => {
   const again = openSpool(folder).spool
   t.equal(again.writerId, id, 'the writer id stays')
   await again.close()
-  t.throws(() => again.append(lineOf, 'written'), { name: 'AuditUnavailable', message: /closed/ })
+  await t.rejects(append(again), { name: 'AuditUnavailable', message: /closed/ })
+})
+
+t.test('the records of one turn lie in one frame', async (t) => {
+  const folder = temporaryFolder(t)
+  const { spool } = openSpool(folder)
+  const bytesBefore = statSync(lastSegment(folder)).size
+  const told: number[] = []
+  for (let i = 0; i < 20; i++) spool.append(MEMBERS, i % 4 === 0 ? 'fsync' : 'written', () => told.push(i))
+  t.same(told, [], 'nobody is told before the write')
+  t.equal(statSync(lastSegment(folder)).size, bytesBefore)
+  t.equal(spool.status().lastSeq, 0)
+  await append(spool)
+  t.same(
+    told.toSorted((a, b) => a - b).filter((i) => i % 4 !== 0),
+    upTo(19).filter((i) => i % 4 !== 0),
+  )
+  await spool.flush()
+  t.equal(told.length, 20)
+  t.equal(
+    statSync(lastSegment(folder)).size - bytesBefore,
+    16 + upTo(21).reduce((sum, seq) => sum + rowBytes(spool, seq), 0),
+  )
+  const big = `"text":"${'x'.repeat(60_000)}"`
+  await Promise.all(Array.from({ length: 40 }, () => append(spool, 'fsync', big)))
+  await spool.close()
+  t.same(readAll(folder), { seqs: upTo(61), gaps: [], problems: [] }, 'frames and writes stay within their bounds')
+  t.same(readAll(folder, { maxRows: 4, maxBytes: 1_000_000 }).seqs, upTo(61), 'a batch may end within a frame')
+  truncateSync(lastSegment(folder), statSync(lastSegment(folder)).size - 1)
+  t.same(readAll(folder).seqs, upTo(60))
+  truncateSync(lastSegment(folder), bytesBefore + 100)
+  await fill(folder, 2)
+  t.same(readAll(folder), { seqs: upTo(2), gaps: [], problems: [] }, 'a torn frame is none of its records')
+})
+
+t.test('a segment that is due under load is followed when the disk has caught up', async (t) => {
+  const folder = temporaryFolder(t)
+  const { spool, problems } = openSpool(folder, { segmentBytes: 2_000 })
+  for (let round = 0; round < 60; round++) {
+    await Promise.all(Array.from({ length: 5 }, (_, i) => append(spool, i === round % 9 ? 'fsync' : 'written')))
+  }
+  await spool.close()
+  t.same(problems, [])
+  t.ok(listSegments(folder).length > 5)
+  t.same(readAll(folder), { seqs: upTo(300), gaps: [], problems: [] })
 })
 
 t.test('a segment is closed by age', async (t) => {
   const folder = temporaryFolder(t)
   let now = 0
   const { spool } = openSpool(folder, { clock: () => now, segmentMs: 60_000 })
-  spool.append(lineOf, 'written')
+  await append(spool)
   now = 59_999
-  spool.append(lineOf, 'written')
+  await append(spool)
   t.equal(listSegments(folder).length, 1)
   now = 60_000
-  spool.append(lineOf, 'written')
+  await append(spool)
   t.equal(listSegments(folder).length, 2)
   await spool.close()
 })
@@ -108,7 +161,7 @@ t.test('what the end of the last segment may look like after a crash', async (t)
     const { spool, problems } = openSpool(folder)
     t.equal(statSync(path).size, size, `${name}: cut to the last valid frame`)
     t.match(problems, [/cut \d+ bytes of an unfinished record/], name)
-    spool.append(lineOf, 'written')
+    await append(spool)
     await spool.close()
     t.same(readAll(folder), { seqs: upTo(11), gaps: [], problems: [] }, name)
   }
@@ -147,7 +200,7 @@ t.test('a damaged frame in the middle is never cut away', async (t) => {
   await fill(folder, 30)
   const path = lastSegment(folder)
   const bytes = readFileSync(path)
-  const at = bytes.indexOf(lineOf(12))
+  const at = bytes.indexOf('"seq":12,')
   bytes[at + 3] = 0x21
   writeFileSync(path, bytes)
 
@@ -159,7 +212,7 @@ t.test('a damaged frame in the middle is never cut away', async (t) => {
     bytes,
     'with a copy',
   )
-  spool.append(lineOf, 'written')
+  await append(spool)
   await spool.close()
   const { seqs, gaps, problems: found } = readAll(folder)
   t.same(
@@ -179,7 +232,7 @@ t.test('a reader follows a writer', async (t) => {
   t.same(reader.read(LIMITS), { kind: 'none' })
   const seen: number[] = []
   for (let round = 0; round < 50; round++) {
-    for (let i = 0; i < round % 7; i++) spool.append(lineOf, 'written')
+    await Promise.all(Array.from({ length: round % 7 }, () => append(spool)))
     const reading = reader.read({ maxRows: 4, maxBytes: 300 })
     if (reading.kind === 'rows') seen.push(...reading.rows.map((row) => row.seq))
     // What the shipper removes when it has stored it: everything but the last segment.
@@ -229,26 +282,25 @@ t.test('a spool that lost its segments becomes another writer', async (t) => {
 t.test('a full spool refuses and takes records again when there is room', async (t) => {
   const folder = temporaryFolder(t)
   const { spool, problems } = openSpool(folder, { maxBytes: 4_000 })
-  const append = (): void => void spool.append(lineOf, 'written')
-  const appendUntilFull = (): void => {
-    for (let i = 0; i < 1_000; i++) append()
+  const appendUntilFull = async (): Promise<void> => {
+    for (let i = 0; i < 1_000; i++) await append(spool)
   }
-  t.throws(appendUntilFull, { name: 'AuditUnavailable', message: /spool is full \(\d+ of 4000 bytes/ })
-  t.throws(append, { name: 'AuditUnavailable' })
+  await t.rejects(appendUntilFull(), { name: 'AuditUnavailable', message: /spool is full \(\d+ of 4000 bytes/ })
+  await t.rejects(Promise.all([append(spool), append(spool, 'fsync')]), { name: 'AuditUnavailable' })
   t.equal(problems.length, 1, 'told once')
   t.match(spool.status().refusing, /full/)
   const kept = spool.status().lastSeq
+  await spool.flush()
+  await t.rejects(append(spool))
   t.ok(listSegments(folder).length > 1, 'all but an empty last segment can be removed')
   for (const segment of listSegments(folder).slice(0, -1)) rmSync(segment.path)
   // A full spool looks for room a few times a second.
-  await until(() => {
-    try {
-      append()
-      return true
-    } catch {
-      return false
-    }
-  })
+  await until(() =>
+    append(spool).then(
+      () => true,
+      () => false,
+    ),
+  )
   t.equal(spool.status().lastSeq, kept + 1, 'a refused record used up no number')
   t.equal(spool.status().refusing, null)
   await spool.close()
@@ -257,11 +309,10 @@ t.test('a full spool refuses and takes records again when there is room', async 
 
 t.test('a record that no frame holds is refused, the next is taken', async (t) => {
   const { spool } = openSpool(temporaryFolder(t))
-  t.throws(() => spool.append(() => 'x'.repeat(MAX_PAYLOAD_BYTES + 1), 'written'), {
-    name: 'AuditUnavailable',
-    message: /too large/,
-  })
-  spool.append(lineOf, 'written')
+  for (const text of ['x'.repeat(MAX_PAYLOAD_BYTES), '\u20ac'.repeat(MAX_PAYLOAD_BYTES / 3)]) {
+    await t.rejects(append(spool, 'written', `"text":"${text}"`), { name: 'AuditUnavailable', message: /too large/ })
+  }
+  await append(spool)
   t.equal(spool.status().lastSeq, 1)
   await spool.close()
 })
@@ -287,18 +338,18 @@ t.test('a disk that is really full', async (t) => {
   writeFileSync(ballast, Buffer.alloc(64 * 1024))
   const log = openAuditLog({ dataDir: disk, onProblem: () => undefined })
   let taken = 0
-  const append = (): void => {
-    log.append(sampleRecord(taken, 0), 'written')
+  const appendNext = async (): Promise<void> => {
+    await log.append(sampleRecord(taken, 0), 'written')
     taken++
   }
-  const appendUntilFull = (): void => {
-    for (let i = 0; i < 10_000; i++) append()
+  const appendUntilFull = async (): Promise<void> => {
+    for (let i = 0; i < 10_000; i++) await appendNext()
   }
-  t.throws(appendUntilFull, { name: 'AuditUnavailable', message: /ENOSPC/ })
-  t.throws(append, { name: 'AuditUnavailable' }, 'it stays refused')
+  await t.rejects(appendUntilFull(), { name: 'AuditUnavailable', message: /ENOSPC/ })
+  await t.rejects(appendNext(), { name: 'AuditUnavailable' }, 'it stays refused')
   t.ok(taken > 10)
   rmSync(ballast)
-  append()
+  await appendNext()
   await log.append(sampleRecord(taken++, 0), 'fsync')
   await log.close()
   t.same(
@@ -343,7 +394,7 @@ t.test('a spool folder that vanishes while the server runs', async (t) => {
   await log.append(sampleRecord(1, 0), 'fsync')
   rmSync(join(dataDir, 'audit'), { recursive: true })
   now = 60_000
-  t.throws(() => log.append(sampleRecord(2, 0), 'written'), { name: 'AuditUnavailable', message: /ENOENT/ })
+  await t.rejects(log.append(sampleRecord(2, 0), 'written'), { name: 'AuditUnavailable', message: /ENOENT/ })
   mkdirSync(join(dataDir, 'audit', 'spool'), { recursive: true })
   await log.append(sampleRecord(3, 0), 'fsync')
   t.equal(log.status().lastSeq, 2, 'it recovers without a restart')

@@ -2,24 +2,27 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { sampleRecord } from '../../bench/fault/audit/record.js'
+import { type RecordChange, sampleRecord } from '../../bench/fault/audit/record.js'
 import { Masker } from '../../src/audit/mask.js'
 import { auditQueries } from '../../src/audit/queries.js'
+import { RowEncoder } from '../../src/audit/row.js'
 import { type AuditStore, StoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
 import { openClickHouseStore } from '../../src/audit/store/clickhouse-store.js'
 import type { AuditQueries, StoredEvent } from '../../src/model/audit-queries.js'
-import type { AuditRecord } from '../../src/model/audit-record.js'
+import type { AuditedRule, AuditRecord } from '../../src/model/audit-record.js'
+import { digest } from '../../src/model/canonical-json.js'
 import { uuidv7 } from '../../src/model/uuid.js'
 import { startFront, temporaryFolder } from './support.js'
 
 const masker = new Masker(Buffer.alloc(32, 7))
+const encoder = new RowEncoder(masker)
 const NOW = Date.UTC(2026, 10, 22, 12)
 const PERIOD = { fromMs: NOW - 3_600_000, untilMs: NOW + 3_600_000 }
 
 function ndjson(writer: string, rows: readonly { readonly seq: number; readonly record: AuditRecord }[]): Buffer {
   const line = ({ seq, record }: { readonly seq: number; readonly record: AuditRecord }): string =>
-    `{"writer_id":"${writer}","seq":${seq},${masker.record(record).slice(1)}\n`
+    `{"writer_id":"${writer}","seq":${seq},${encoder.members(record)}}\n`
   return Buffer.from(rows.map(line).join(''))
 }
 
@@ -128,23 +131,23 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
   const start = await queries.since(tenant, '', 10)
   t.same(start.events, [])
 
-  const rule = (ruleId: string, effect: AuditRecord['rules'][number]['effect']): AuditRecord['rules'][number] => ({
+  const rule = (ruleId: string, effect: AuditedRule['effect']): AuditedRule => ({
     ruleId,
     policy: 'payments',
     effect,
     description: `about ${ruleId}`,
     indeterminate: false,
   })
-  const cases: Partial<AuditRecord>[] = [
-    { outcome: 'ALLOW', rules: [rule('small-amounts', 'ALLOW')], agent: 'quiet' },
-    { outcome: 'DENY', rules: [rule('no-drop', 'DENY'), rule('small-amounts', 'ALLOW')], agent: 'loud' },
-    { outcome: 'DENY', rules: [rule('no-drop', 'DENY')], agent: 'loud' },
-    { outcome: 'DENY', rules: [rule('no-drop', 'DENY')], agent: 'other' },
-    { outcome: 'DENY', reasonCode: 'DEFAULT_DENY', rules: [], agent: 'loud' },
-    { outcome: 'REQUIRE_APPROVAL', rules: [rule('refunds', 'REQUIRE_APPROVAL')], agent: 'quiet' },
+  const cases: RecordChange[] = [
+    { outcome: 'ALLOW', matched: [rule('small-amounts', 'ALLOW')], agent: 'quiet' },
+    { outcome: 'DENY', matched: [rule('no-drop', 'DENY'), rule('small-amounts', 'ALLOW')], agent: 'loud' },
+    { outcome: 'DENY', matched: [rule('no-drop', 'DENY')], agent: 'loud' },
+    { outcome: 'DENY', matched: [rule('no-drop', 'DENY')], agent: 'other' },
+    { outcome: 'DENY', reasonCode: 'DEFAULT_DENY', matched: [], agent: 'loud' },
+    { outcome: 'REQUIRE_APPROVAL', matched: [rule('refunds', 'REQUIRE_APPROVAL')], agent: 'quiet' },
     {
       outcome: 'REQUIRE_APPROVAL',
-      rules: [rule('mass-mail', 'DENY_EXCEPT_APPROVAL')],
+      matched: [rule('mass-mail', 'DENY_EXCEPT_APPROVAL')],
       agent: 'quiet',
       monitored: [rule('trial', 'DENY')],
     },
@@ -191,13 +194,13 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
     requestId: wanted.requestId,
     tool: wanted.tool,
     outcome: 'REQUIRE_APPROVAL',
-    reasonCode: wanted.reasonCode,
-    reason: wanted.reason,
+    reasonCode: wanted.decision.reasonCode,
+    reason: wanted.decision.reason,
     ruleIds: ['mass-mail'],
     monitoredRuleIds: ['trial'],
-    policyRevision: wanted.policyRevision,
-    argumentsJson: masker.arguments(wanted.arguments, null).json,
-    argumentsDigest: wanted.argumentsDigest,
+    policyRevision: wanted.decision.policyRevision,
+    argumentsJson: masker.arguments(wanted.arguments).json,
+    argumentsDigest: digest(wanted.arguments),
     violation: true,
     evaluationNs: wanted.evaluationNs,
   })

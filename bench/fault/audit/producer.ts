@@ -14,8 +14,8 @@ async function burst(): Promise<void> {
   const acknowledged: Promise<string>[] = []
   for (let i = 0; i < perTick; i++) {
     const record = sampleRecord(made++, Date.now())
-    const safe = log.append(record, record.outcome === 'ALLOW' ? 'written' : 'fsync')
-    acknowledged.push((safe ?? Promise.resolve()).then(() => record.decisionId))
+    const safe = log.append(record, record.decision.outcome === 'ALLOW' ? 'written' : 'fsync')
+    acknowledged.push(safe.then(() => record.decisionId))
   }
   process.stdout.write(`${(await Promise.all(acknowledged)).join('\n')}\n`)
 }

@@ -1,16 +1,17 @@
-import { createHash } from 'node:crypto'
-import type { AuditRecord } from '../../../src/model/audit-record.js'
+import type { AuditedDecision, AuditedRule, AuditRecord } from '../../../src/model/audit-record.js'
 import type { Outcome } from '../../../src/model/outcome.js'
 import { uuidv7 } from '../../../src/model/uuid.js'
 
 const OUTCOMES: readonly Outcome[] = ['ALLOW', 'ALLOW', 'ALLOW', 'ALLOW', 'DENY', 'REQUIRE_APPROVAL']
 
+/** The answer's fields may be given beside the record's. */
+export type RecordChange = Partial<Omit<AuditRecord, 'decision'> & AuditedDecision>
+
 /** A plausible decision; the same `n` gives the same one except for its id and time. */
-export function sampleRecord(n: number, nowMs: number, change: Partial<AuditRecord> = {}): AuditRecord {
-  const outcome = OUTCOMES[n % OUTCOMES.length] as Outcome
-  const restricts = outcome !== 'ALLOW'
+export function sampleRecord(n: number, nowMs: number, change: RecordChange = {}): AuditRecord {
+  const outcome = change.outcome ?? (OUTCOMES[n % OUTCOMES.length] as Outcome)
+  const { reasonCode, reason, matched, monitored, policyRevision, ...fields } = change
   return {
-    kind: 'decision',
     decisionId: uuidv7(nowMs),
     timeMs: nowMs,
     tenant: 'acme',
@@ -22,22 +23,23 @@ export function sampleRecord(n: number, nowMs: number, change: Partial<AuditReco
     delegationChain: [],
     tool: n % 2 === 0 ? 'database.query' : 'email.send',
     arguments: { query: `SELECT * FROM orders WHERE id = ${n}`, limit: 100, password: 'hunter2' },
-    argumentsDigest: createHash('sha256').update(String(n)).digest('hex'),
-    outcome,
-    reasonCode: outcome === 'ALLOW' ? 'RULE_ALLOW' : outcome === 'DENY' ? 'RULE_DENY' : 'RULE_APPROVAL',
-    reason: restricts ? 'refunds need a person' : 'reads are allowed',
-    rules: [
-      {
-        ruleId: `rule-${n % 5}`,
-        policy: 'support',
-        effect: outcome,
-        description: 'a rule of the sample',
-        indeterminate: false,
-      },
-    ],
-    monitored: [],
-    policyRevision: 'sha256:0123456789abcdef',
+    argumentsDigest: null,
     evaluationNs: 1_500,
-    ...change,
+    decision: {
+      outcome,
+      reasonCode: reasonCode ?? CODES[outcome],
+      reason: reason ?? (outcome === 'ALLOW' ? 'reads are allowed' : 'refunds need a person'),
+      matched: matched ?? [sampleRule(n, outcome)],
+      monitored: monitored ?? [],
+      policyRevision: policyRevision ?? 'sha256:0123456789abcdef',
+    },
+    ...fields,
   }
+}
+
+const CODES = { ALLOW: 'RULE_ALLOW', DENY: 'RULE_DENY', REQUIRE_APPROVAL: 'RULE_APPROVAL' } as const
+
+function sampleRule(n: number, effect: Outcome): AuditedRule {
+  const description = 'a rule of the sample'
+  return { ruleId: `rule-${n % 5}`, policy: 'support', effect, description, indeterminate: false }
 }

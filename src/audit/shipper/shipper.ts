@@ -381,6 +381,7 @@ function standIn(row: SpooledRow, writerId: string): SpooledRow {
     kind: 'quarantined',
     tenant: typeof given['tenant'] === 'string' ? wellFormed(given['tenant']) : '',
     outcome: 'NONE',
+    arguments_hash: '',
     reason: 'the store refused this row; see dead_letter',
   })
   return { seq: row.seq, payload: Buffer.from(line) }

@@ -4,13 +4,18 @@ import { crc32 } from 'node:zlib'
  * The bytes of a spool segment; docs/spool-format.md has the same as tables. Everything is little-endian.
  *
  * header (64 bytes): magic `PCSPOOL\0`, u32 version, u32 epoch, u64 first seq, 36 bytes writer id, u32 crc32 of the 60 before
- * frame: u32 payload length, u32 crc32 over seq and payload, u64 seq, payload (one JSON line without its line break)
+ * frame: u32 payload length, u32 crc32 over seq and payload, u64 seq of its first record, payload (JSON lines, one a record,
+ * numbered on from there; what was appended in one turn of the event loop lies in one frame)
+ *
+ * Version 1 had one record a frame, without the line break; it is read as it was.
  */
-const VERSION = 1
+const VERSION = 2
+const READ_VERSIONS: readonly number[] = [1, 2]
 export const HEADER_BYTES = 64
-const FRAME_HEADER_BYTES = 16
+export const FRAME_HEADER_BYTES = 16
 /** A longer frame is damage. Well above what masking lets through (16 KiB of arguments and names of 256 bytes). */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024
+const LINE_BREAK = 0x0a
 
 const MAGIC = Buffer.from('PCSPOOL\0', 'latin1')
 
@@ -21,10 +26,12 @@ export interface SegmentHeader {
   readonly firstSeq: number
 }
 
-/** One record as it lies in a segment. */
+/** Records as they lie in a segment. */
 export interface Frame {
+  /** Of the first record; the others follow. */
   readonly seq: number
-  readonly payload: Buffer
+  /** One record each, at least one, without their line breaks. */
+  readonly lines: readonly Buffer[]
   /** Offset of the first byte after the frame. */
   readonly end: number
 }
@@ -43,7 +50,8 @@ export function encodeHeader(header: SegmentHeader): Buffer {
 /** Null when the bytes are no header of this version. */
 export function decodeHeader(bytes: Buffer): SegmentHeader | null {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return null
-  if (bytes.readUInt32LE(60) !== crc32(bytes.subarray(0, 60)) || bytes.readUInt32LE(8) !== VERSION) return null
+  if (bytes.readUInt32LE(60) !== crc32(bytes.subarray(0, 60)) || !READ_VERSIONS.includes(bytes.readUInt32LE(8)))
+    return null
   return {
     epoch: bytes.readUInt32LE(12),
     firstSeq: Number(bytes.readBigUInt64LE(16)),
@@ -51,16 +59,25 @@ export function decodeHeader(bytes: Buffer): SegmentHeader | null {
   }
 }
 
-/** A frame ready to be written. `line` is the payload; throws RangeError when it is over {@link MAX_PAYLOAD_BYTES}. */
-export function encodeFrame(seq: number, line: string): Buffer {
-  const length = Buffer.byteLength(line)
-  if (length > MAX_PAYLOAD_BYTES)
-    throw new RangeError(`the record has ${length} bytes; a frame holds ${MAX_PAYLOAD_BYTES}`)
-  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length)
-  bytes.writeUInt32LE(length, 0)
-  bytes.writeBigUInt64LE(BigInt(seq), 8)
-  bytes.write(line, FRAME_HEADER_BYTES, 'utf8')
-  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4)
+/**
+ * Writes a frame at `at` and returns the offset behind it.
+ *
+ * @param bytes has room for {@link FRAME_HEADER_BYTES} and the UTF-8 of `lines`
+ * @param lines at most {@link MAX_PAYLOAD_BYTES} of UTF-8
+ */
+export function writeFrame(bytes: Buffer, at: number, seq: number, lines: string): number {
+  const length = bytes.write(lines, at + FRAME_HEADER_BYTES, 'utf8')
+  const end = at + FRAME_HEADER_BYTES + length
+  bytes.writeUInt32LE(length, at)
+  bytes.writeBigUInt64LE(BigInt(seq), at + 8)
+  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, end)), at + 4)
+  return end
+}
+
+/** A frame on its own. */
+export function encodeFrame(seq: number, lines: string): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + Buffer.byteLength(lines))
+  writeFrame(bytes, 0, seq, lines)
   return bytes
 }
 
@@ -71,7 +88,22 @@ export function frameAt(bytes: Buffer, at: number): Frame | null {
   if (length === 0 || length > MAX_PAYLOAD_BYTES) return null
   const end = at + FRAME_HEADER_BYTES + length
   if (end > bytes.length || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return null
-  return { seq: Number(bytes.readBigUInt64LE(at + 8)), payload: bytes.subarray(at + FRAME_HEADER_BYTES, end), end }
+  return {
+    seq: Number(bytes.readBigUInt64LE(at + 8)),
+    lines: linesOf(bytes.subarray(at + FRAME_HEADER_BYTES, end)),
+    end,
+  }
+}
+
+function linesOf(payload: Buffer): readonly Buffer[] {
+  const lines: Buffer[] = []
+  for (let at = 0; at < payload.length; ) {
+    const found = payload.indexOf(LINE_BREAK, at)
+    const end = found < 0 ? payload.length : found
+    lines.push(payload.subarray(at, end))
+    at = end + 1
+  }
+  return lines
 }
 
 /**

@@ -96,17 +96,20 @@ export class SpoolReader {
         frame = this.#afterDamage(current, bytes, at)
         if (!frame) break
       }
-      if (frame.seq > this.#expected + rows.length) {
+      const nextSeq = this.#expected + rows.length
+      if (frame.seq > nextSeq) {
         if (rows.length > 0) break
         if (next && next.firstSeq <= this.#expected) return { kind: 'none' }
         return this.#gap(frame.seq - 1, `${current.path} lacks them`)
       }
-      if (frame.seq === this.#expected + rows.length) {
-        if (rows.length >= limits.maxRows || (rows.length > 0 && taken + frame.payload.length > limits.maxBytes)) {
+      for (let i = nextSeq - frame.seq; i < frame.lines.length; i++) {
+        const payload = frame.lines[i]!
+        if (rows.length >= limits.maxRows || (rows.length > 0 && taken + payload.length > limits.maxBytes)) {
+          // The next read begins with this frame again and skips what it has.
           return this.#rows(current, at, rows, true)
         }
-        rows.push({ seq: frame.seq, payload: frame.payload })
-        taken += frame.payload.length + 1
+        rows.push({ seq: frame.seq + i, payload })
+        taken += payload.length + 1
       }
       at = frame.end
     }
@@ -151,7 +154,7 @@ export function rowsOfSegment(path: string): SpooledRow[] {
   const rows: SpooledRow[] = []
   for (let at = 0; at >= 0 && at < bytes.length; ) {
     const frame = frameAt(bytes, at)
-    if (frame) rows.push({ seq: frame.seq, payload: frame.payload })
+    if (frame) for (const [i, payload] of frame.lines.entries()) rows.push({ seq: frame.seq + i, payload })
     at = frame ? frame.end : nextFrameAfter(bytes, at + 1)
   }
   return rows

@@ -47,8 +47,9 @@ export function readRange(path: string, offset: number, length: number): Buffer 
 export interface Scan {
   /** Null when the file does not begin with a header that this version reads. */
   readonly header: SegmentHeader | null
-  readonly frames: number
-  /** Highest sequence number of a valid frame; 0 when there is none. */
+  /** In valid frames. */
+  readonly records: number
+  /** Highest number of a record; 0 when there is none. */
   readonly lastSeq: number
   /** Bytes up to the end of the last valid frame (or of the header). */
   readonly validBytes: number
@@ -61,7 +62,7 @@ export interface Scan {
 export function scanSegment(path: string): Scan {
   const bytes = readRange(path, 0, Number.MAX_SAFE_INTEGER)
   const header = decodeHeader(bytes.subarray(0, HEADER_BYTES))
-  let frames = 0
+  let records = 0
   let lastSeq = 0
   let validBytes = header ? HEADER_BYTES : 0
   let damaged = false
@@ -74,13 +75,13 @@ export function scanSegment(path: string): Scan {
       if (!frame) break
       damaged = true
     }
-    frames++
-    lastSeq = Math.max(lastSeq, frame.seq)
+    records += frame.lines.length
+    lastSeq = Math.max(lastSeq, frame.seq + frame.lines.length - 1)
     at = frame.end
     validBytes = at
   }
-  if (!header && frames > 0) damaged = true
-  return { header, frames, lastSeq, validBytes, size: bytes.length, damaged }
+  if (!header && records > 0) damaged = true
+  return { header, records, lastSeq, validBytes, size: bytes.length, damaged }
 }
 
 /** Keeps a copy of a damaged segment under `quarantine/`; returns its path. A second call changes nothing. */

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import {
+  close,
   closeSync,
   fdatasync,
   fdatasyncSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
+  open,
   openSync,
   readFileSync,
   renameSync,
@@ -14,10 +17,10 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { AuditUnavailable, type Durability } from '../../model/audit-record.js'
+import { AuditUnavailable, type Durability, type Recorded } from '../../model/audit-record.js'
 import { isUuid } from '../../model/uuid.js'
 import { makeFolder } from '../folders.js'
-import { encodeFrame, encodeHeader, HEADER_BYTES } from './format.js'
+import { encodeFrame, encodeHeader, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES, writeFrame } from './format.js'
 import { listSegments, quarantine, type Scan, scanSegment, segmentName } from './segments.js'
 
 export interface SpoolOptions {
@@ -47,9 +50,17 @@ export interface SpoolStatus {
   readonly refusing: string | null
 }
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
+/** Records with the numbers from `firstSeq` on, as JSON lines. */
+interface Lines {
+  readonly firstSeq: number
+  text: string
+}
+
+/** A frame of the turn at hand, and who waits for its records. */
+interface PendingFrame extends Lines {
+  count: number
+  readonly written: Recorded[]
+  readonly durable: Recorded[]
 }
 
 interface Segment {
@@ -58,16 +69,22 @@ interface Segment {
   readonly openedMs: number
   /** Bytes of whole frames; what lies beyond is the rest of a failed write. */
   size: number
+  /** Whether the folder's entry of it is on the disk. */
+  isNamed: boolean
 }
 
 /** How often a full spool looks whether the shipper made room. */
 const RECHECK_MS = 100
+/** A frame takes no further record beyond this, in UTF-16 units: what one damaged sector can cost stays small. */
+const FRAME_UNITS = 64 * 1024
+const MAX_BYTES_PER_UNIT = 3
 
 /**
- * The write-ahead log of the audit: numbered records in segment files, each safe before `append` says so.
+ * The write-ahead log of the audit: numbered records in segment files, each safe before its caller is told so. The records
+ * of one turn of the event loop share a frame, a write, and where they ask for it a sync.
  *
- * INVARIANT: a sequence number is used up only by a record that is wholly in a segment, so numbers are contiguous, and a
- * frame that the disk may not hold yet stays in `unsynced` until a sync covered it, so a failed sync can write it again.
+ * INVARIANT: a sequence number is used up only by a record that is wholly in a segment, so numbers are contiguous, and lines
+ * that the disk may not hold yet stay in `unsynced` until a sync covered them, so a failed sync can write them again.
  */
 export class Spool {
   readonly writerId: string
@@ -78,22 +95,27 @@ export class Spool {
   readonly #lazySyncMs: number
   readonly #clock: () => number
   readonly #onProblem: (problem: string) => void
+  readonly #linePrefix: string
+  readonly #buffer = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES)
 
   #segment: Segment | null = null
   #epoch: number
+  /** Number of the next record that is appended, and of the last one that is in a segment. */
   #nextSeq: number
+  #writtenSeq: number
   #totalBytes: number
   #checkedAt = Number.NEGATIVE_INFINITY
   #refusing: string | null = null
   #closed = false
 
-  /** Frames since the last good sync, oldest first, with the number of the first. */
-  #unsynced: Buffer[] = []
-  #unsyncedFrom = 0
-  #waiters: Waiter[] = []
+  /** What was appended in this turn, and the end of the turn. */
+  #pending: PendingFrame[] = []
+  #turn: NodeJS.Immediate | null = null
+  /** Lines since the last good sync, oldest first, and who waits for the next one. */
+  #unsynced: Lines[] = []
+  #waiters: Recorded[] = []
   #syncing = false
   #timer: NodeJS.Timeout | null = null
-  #immediate: NodeJS.Immediate | null = null
   #idle: (() => void)[] = []
 
   constructor(options: SpoolOptions) {
@@ -107,17 +129,19 @@ export class Spool {
     makeFolder(this.#folder)
     const found = recover(this.#folder, this.#onProblem)
     this.writerId = writerIdOf(this.#folder, found.segments > 0)
+    this.#linePrefix = `{"writer_id":"${this.writerId}","seq":`
     this.#nextSeq = found.lastSeq + 1
+    this.#writtenSeq = found.lastSeq
     this.#epoch = found.epoch
     this.#totalBytes = found.bytes
     // Opened now and not with the first record, so that a folder that cannot be written stops the start.
-    this.#openSegment()
+    this.#segment = this.#openSynced()
   }
 
   status(): SpoolStatus {
     return {
       writerId: this.writerId,
-      lastSeq: this.#nextSeq - 1,
+      lastSeq: this.#writtenSeq,
       bytes: bytesOf(this.#folder),
       maxBytes: this.#maxBytes,
       refusing: this.#refusing,
@@ -125,35 +149,38 @@ export class Spool {
   }
 
   /**
-   * Writes the line that `lineOf` makes for the next sequence number. Throws or rejects with {@link AuditUnavailable} when
-   * it is not safe; see {@link Durability} for what safe means.
+   * Numbers a record and writes it at the end of this turn of the event loop. Never throws; `recorded` is called once, in a
+   * later turn, with {@link AuditUnavailable} when the record is not safe; see {@link Durability} for what safe means.
+   *
+   * @param members of the row's JSON object behind `writer_id` and `seq`, without the closing brace and line breaks
    */
-  append(lineOf: (seq: number, writerId: string) => string, durability: Durability): Promise<void> | undefined {
-    if (this.#closed) throw new AuditUnavailable('the audit log is closed')
-    const frame = this.#encode(lineOf(this.#nextSeq, this.writerId))
-    this.#makeRoom(frame.length)
-    const segment = this.#segment ?? this.#reopen()
-    this.#write(segment, frame)
-    if (this.#unsynced.length === 0) this.#unsyncedFrom = this.#nextSeq
-    this.#unsynced.push(frame)
-    this.#nextSeq++
-    this.#refusing = null
-    if (durability === 'written') {
-      this.#timer ??= setTimeout(() => this.#startSync(), this.#lazySyncMs)
-      return undefined
+  append(members: string, durability: Durability, recorded: Recorded): void {
+    if (this.#closed) {
+      setImmediate(recorded, new AuditUnavailable('the audit log is closed'))
+      return
     }
-    return new Promise<void>((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
-      // One turn later, so that the records of one burst share one sync.
-      this.#immediate ??= setImmediate(() => this.#startSync())
-    })
+    const line = `${this.#linePrefix}${this.#nextSeq},${members}}\n`
+    if (line.length * MAX_BYTES_PER_UNIT > MAX_PAYLOAD_BYTES && Buffer.byteLength(line) > MAX_PAYLOAD_BYTES) {
+      const reason = `the record is too large for the audit: a frame holds ${MAX_PAYLOAD_BYTES} bytes`
+      setImmediate(recorded, new AuditUnavailable(reason))
+      return
+    }
+    const frame = this.#frameFor(line.length)
+    frame.text += line
+    frame.count++
+    if (durability === 'written') frame.written.push(recorded)
+    else frame.durable.push(recorded)
+    this.#nextSeq++
+    // After all that this turn reads from its sockets, and before the process waits for more.
+    this.#turn ??= setImmediate(() => this.#endTurn())
   }
 
   /** Resolves when all that was appended is on the disk; rejects when the disk refuses. */
   async flush(): Promise<void> {
+    this.#endTurn()
     if (this.#unsynced.length === 0 && !this.#syncing) return
     await new Promise<void>((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+      this.#waiters.push((failure) => (failure === null ? resolve() : reject(failure)))
       this.#startSync()
     })
   }
@@ -166,27 +193,70 @@ export class Spool {
       await this.flush()
     } finally {
       if (this.#timer) clearTimeout(this.#timer)
-      if (this.#immediate) clearImmediate(this.#immediate)
       if (this.#syncing) await new Promise<void>((resolve) => this.#idle.push(resolve))
       if (this.#segment) closeSync(this.#segment.fd)
       this.#segment = null
     }
   }
 
-  #encode(line: string): Buffer {
+  #frameFor(units: number): PendingFrame {
+    const last = this.#pending.at(-1)
+    if (last !== undefined && last.text.length + units <= FRAME_UNITS) return last
+    const frame: PendingFrame = { firstSeq: this.#nextSeq, text: '', count: 0, written: [], durable: [] }
+    this.#pending.push(frame)
+    return frame
+  }
+
+  #endTurn(): void {
+    if (this.#turn) clearImmediate(this.#turn)
+    this.#turn = null
+    const frames = this.#pending
+    if (frames.length === 0) return
+    this.#pending = []
+    let taken = 0
+    let failure: Error | null = null
     try {
-      return encodeFrame(this.#nextSeq, line)
+      while (taken < frames.length) taken += this.#writeFrames(frames, taken)
+      this.#refusing = null
     } catch (error) {
-      throw new AuditUnavailable(`the record is too large for the audit: ${messageOf(error)}`)
+      failure = error instanceof Error ? error : new Error(String(error))
+      this.#nextSeq = this.#writtenSeq + 1
     }
+    for (let i = 0; i < taken; i++) for (const recorded of frames[i]!.durable) this.#waiters.push(recorded)
+    // Begun before the answers are made, so that the disk works meanwhile.
+    if (this.#waiters.length > 0) this.#startSync()
+    else if (taken > 0) this.#syncLater()
+    for (let i = 0; i < taken; i++) for (const recorded of frames[i]!.written) recorded(null)
+    if (failure === null) return
+    for (const { written, durable } of frames.slice(taken)) {
+      for (const recorded of written) recorded(failure)
+      for (const recorded of durable) recorded(failure)
+    }
+  }
+
+  /** Writes as many of the frames as the buffer holds, at least one, and returns how many. */
+  #writeFrames(frames: readonly PendingFrame[], from: number): number {
+    let bytes = 0
+    let to = from
+    for (; to < frames.length; to++) {
+      const { firstSeq, text } = frames[to]!
+      const room = FRAME_HEADER_BYTES + Math.min(MAX_PAYLOAD_BYTES, text.length * MAX_BYTES_PER_UNIT)
+      if (to > from && bytes + room > this.#buffer.length) break
+      bytes = writeFrame(this.#buffer, bytes, firstSeq, text)
+    }
+    this.#makeRoom(bytes)
+    this.#write(this.#segment ?? this.#reopen(), bytes)
+    for (let i = from; i < to; i++) {
+      const { firstSeq, text, count } = frames[i]!
+      this.#unsynced.push({ firstSeq, text })
+      this.#writtenSeq = firstSeq + count - 1
+    }
+    return to - from
   }
 
   /** Closes a segment that is due and refuses what would exceed the cap. */
   #makeRoom(bytes: number): void {
-    const segment = this.#segment
-    const due = segment && (segment.size >= this.#segmentBytes || this.#clock() - segment.openedMs >= this.#segmentMs)
-    // While a sync runs its descriptor must stay open; the segment grows a little past its length instead.
-    if (segment && due && segment.size > HEADER_BYTES && !this.#syncing) this.#rotate(segment)
+    if (this.#isDue()) this.#rotate()
     if (this.#totalBytes + bytes <= this.#maxBytes) return
     const now = performance.now()
     if (now - this.#checkedAt >= RECHECK_MS) {
@@ -195,35 +265,44 @@ export class Spool {
     }
     if (this.#totalBytes + bytes <= this.#maxBytes) return
     // The shipper never removes the last segment: an empty one behind it lets it remove what it has stored.
-    if (this.#segment && this.#segment.size > HEADER_BYTES && !this.#syncing) {
-      this.#rotate(this.#segment)
-      if (!this.#segment) this.#reopen()
-    }
+    if (this.#segment && this.#segment.size > HEADER_BYTES) this.#rotate()
     this.#refuse(
       `the audit spool is full (${this.#totalBytes} of ${this.#maxBytes} bytes in ${this.#folder}); it empties when the audit store takes its records`,
     )
   }
 
-  #rotate(segment: Segment): void {
-    if (this.#unsynced.length > 0) {
-      try {
-        fdatasyncSync(segment.fd)
-        this.#synced(this.#unsynced.length, this.#waiters.length)
-      } catch (error) {
-        this.#abandon(segment, error)
-        return
-      }
-    }
-    closeSync(segment.fd)
-    this.#segment = null
+  #isDue(): boolean {
+    const segment = this.#segment
+    if (segment === null || segment.size <= HEADER_BYTES) return false
+    return segment.size >= this.#segmentBytes || this.#clock() - segment.openedMs >= this.#segmentMs
   }
 
-  #write(segment: Segment, frame: Buffer): void {
+  /**
+   * Goes on in a new segment, without waiting for the disk. While a sync runs its descriptor must stay open: then the segment
+   * grows a little past its length, and the end of the sync comes here again.
+   */
+  #rotate(): void {
+    const segment = this.#segment
+    if (segment === null || this.#syncing) return
+    try {
+      // What is not synced is written again, so that the old segment need not be synced either.
+      this.#segment = this.#openSegment()
+    } catch (error) {
+      // On a full disk the old one is as good as any; a folder that is gone must not swallow records.
+      if (isNodeError(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) return
+      this.#segment = null
+      this.#onProblem(`audit spool: no segment follows ${segment.path}: ${messageOf(error)}`)
+    }
+    this.#close(segment)
+  }
+
+  /** Writes the first `length` bytes of the buffer. */
+  #write(segment: Segment, length: number): void {
     let done = 0
     try {
       // A full disk gives a short write first and the error with the next one.
-      while (done < frame.length) {
-        const count = writeSync(segment.fd, frame, done, frame.length - done, segment.size + done)
+      while (done < length) {
+        const count = writeSync(segment.fd, this.#buffer, done, length - done, segment.size + done)
         if (count === 0) throw Object.assign(new Error('the disk took no bytes'), { code: 'EIO' })
         done += count
       }
@@ -231,11 +310,11 @@ export class Spool {
       this.#undo(segment, done, error)
       this.#refuse(`the audit spool cannot be written (${messageOf(error)} in ${this.#folder})`)
     }
-    segment.size += frame.length
-    this.#totalBytes += frame.length
+    segment.size += length
+    this.#totalBytes += length
   }
 
-  /** Takes back the part of a frame that was written; a segment that does not even allow that is left for a new one. */
+  /** Takes back the part that was written; a segment that does not even allow that is left for a new one. */
   #undo(segment: Segment, done: number, error: unknown): void {
     try {
       if (done > 0) ftruncateSync(segment.fd, segment.size)
@@ -252,33 +331,30 @@ export class Spool {
     throw new AuditUnavailable(reason)
   }
 
-  /** After a failure: a new segment that begins with the records that the old one may not hold. */
   #reopen(): Segment {
     try {
-      return this.#openSegment()
+      this.#segment = this.#openSynced()
+      return this.#segment
     } catch (error) {
       return this.#refuse(`the audit spool cannot be written (${messageOf(error)} in ${this.#folder})`)
     }
   }
 
+  /** A new segment that begins with the lines that its predecessor may not hold. */
   #openSegment(): Segment {
-    const firstSeq = this.#unsynced.length > 0 ? this.#unsyncedFrom : this.#nextSeq
+    const firstSeq = this.#unsynced[0]?.firstSeq ?? this.#writtenSeq + 1
     this.#epoch++
     const path = join(this.#folder, segmentName(firstSeq, this.#epoch))
     const fd = openSync(path, 'wx', 0o600)
     try {
       const head = Buffer.concat([
         encodeHeader({ writerId: this.writerId, epoch: this.#epoch, firstSeq }),
-        ...this.#unsynced,
+        ...this.#unsynced.map((lines) => encodeFrame(lines.firstSeq, lines.text)),
       ])
       let done = 0
       while (done < head.length) done += writeSync(fd, head, done, head.length - done, done)
-      fdatasyncSync(fd)
-      syncFolder(this.#folder)
       this.#totalBytes += head.length
-      this.#synced(this.#unsynced.length, this.#waiters.length)
-      this.#segment = { fd, path, openedMs: this.#clock(), size: head.length }
-      return this.#segment
+      return { fd, path, openedMs: this.#clock(), size: head.length, isNamed: false }
     } catch (error) {
       closeSync(fd)
       rmSync(path, { force: true })
@@ -286,11 +362,29 @@ export class Spool {
     }
   }
 
+  /** Waits for the disk: at the start, and after a failure. All that was not synced is then. */
+  #openSynced(): Segment {
+    const segment = this.#openSegment()
+    try {
+      fdatasyncSync(segment.fd)
+      syncFolder(this.#folder)
+    } catch (error) {
+      closeSync(segment.fd)
+      rmSync(segment.path, { force: true })
+      throw error
+    }
+    segment.isNamed = true
+    this.#synced(this.#unsynced.length, this.#waiters.length)
+    return segment
+  }
+
+  #syncLater(): void {
+    this.#timer ??= setTimeout(() => this.#startSync(), this.#lazySyncMs)
+  }
+
   #startSync(): void {
     if (this.#timer) clearTimeout(this.#timer)
-    if (this.#immediate) clearImmediate(this.#immediate)
     this.#timer = null
-    this.#immediate = null
     const segment = this.#segment
     if (this.#syncing || this.#unsynced.length + this.#waiters.length === 0) return
     if (!segment) {
@@ -298,22 +392,28 @@ export class Spool {
       return
     }
     this.#syncing = true
-    const frames = this.#unsynced.length
+    const lines = this.#unsynced.length
     const waiters = this.#waiters.length
-    fdatasync(segment.fd, (error) => {
+    const done = (error: Error | null): void => {
       this.#syncing = false
       if (error) this.#abandon(segment, error)
-      else this.#synced(frames, waiters)
+      else {
+        this.#synced(lines, waiters)
+        if (this.#isDue()) this.#rotate()
+      }
       for (const resolve of this.#idle.splice(0)) resolve()
       if (this.#waiters.length > 0) this.#startSync()
-      else if (this.#unsynced.length > 0) this.#timer ??= setTimeout(() => this.#startSync(), this.#lazySyncMs)
+      else if (this.#unsynced.length > 0) this.#syncLater()
+    }
+    fdatasync(segment.fd, (error) => {
+      if (error || segment.isNamed) done(error)
+      else syncName(this.#folder, segment, done)
     })
   }
 
-  #synced(frames: number, waiters: number): void {
-    this.#unsynced.splice(0, frames)
-    this.#unsyncedFrom += frames
-    for (const waiter of this.#waiters.splice(0, waiters)) waiter.resolve()
+  #synced(lines: number, waiters: number): void {
+    this.#unsynced.splice(0, lines)
+    for (const recorded of this.#waiters.splice(0, waiters)) recorded(null)
   }
 
   /**
@@ -322,22 +422,26 @@ export class Spool {
    */
   #abandon(segment: Segment, cause: unknown): void {
     this.#onProblem(`audit spool: ${segment.path} is left for a new segment: ${messageOf(cause)}`)
+    this.#close(segment)
+    this.#segment = null
+    this.#recoverUnsynced()
+  }
+
+  #close(segment: Segment): void {
     try {
       closeSync(segment.fd)
     } catch (error) {
       this.#onProblem(`audit spool: ${segment.path}: ${messageOf(error)}`)
     }
-    this.#segment = null
-    this.#recoverUnsynced()
   }
 
   #recoverUnsynced(): void {
     try {
-      this.#openSegment()
+      this.#segment = this.#openSynced()
     } catch (error) {
       const reason = `the audit spool cannot be written (${messageOf(error)} in ${this.#folder})`
       this.#refusing = reason
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(new AuditUnavailable(reason))
+      for (const recorded of this.#waiters.splice(0)) recorded(new AuditUnavailable(reason))
     }
   }
 }
@@ -400,6 +504,20 @@ function writerIdOf(folder: string, hasSegments: boolean): string {
   renameSync(temporary, file)
   syncFolder(folder)
   return id
+}
+
+/** Puts the folder's entry of a new segment on the disk. */
+function syncName(folder: string, segment: Segment, done: (error: Error | null) => void): void {
+  open(folder, 'r', (openError, fd) => {
+    if (openError) return done(openError)
+    fsync(fd, (syncError) => {
+      close(fd, (closeError) => {
+        const error = syncError ?? closeError
+        if (!error) segment.isNamed = true
+        done(error)
+      })
+    })
+  })
 }
 
 function syncFolder(folder: string): void {

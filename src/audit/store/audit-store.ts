@@ -112,6 +112,8 @@ export function insertSettings(): Readonly<Record<string, string | number>> {
     insert_deduplication_token: randomUUID(),
     input_format_skip_unknown_fields: 0,
     input_format_null_as_default: 0,
+    // Arguments are spooled as the JSON that they are, and stored as its text.
+    input_format_json_read_objects_as_strings: 1,
   }
 }
 

@@ -80,6 +80,16 @@ SELECT writer_id, min(seq) AS first_seq, max(seq) AS last_seq, count() AS stored
 FROM ${db}.events GROUP BY writer_id`,
     ],
   },
+  {
+    version: 3,
+    name: 'what a row leaves out',
+    statements: (db) => [
+      `ALTER TABLE ${db}.events MODIFY COLUMN schema_v UInt8 DEFAULT 1,
+  MODIFY COLUMN kind LowCardinality(String) DEFAULT 'decision',
+  MODIFY COLUMN arguments_bytes UInt32 DEFAULT length(arguments) CODEC(T64, ZSTD),
+  MODIFY COLUMN arguments_hash String DEFAULT lower(hex(SHA256(arguments))) CODEC(ZSTD)`,
+    ],
+  },
 ]
 
 /**
