@@ -4,6 +4,8 @@ import { hasAmbiguousOctal, parseIp } from './ip.js'
 
 /** Characters that IDNA 2003 and IDNA 2008 map to two different names (`faß.de`: `fass.de` or `xn--fa-hia.de`). */
 const IDNA_DEVIATION = /[ßẞς\u200c\u200d]/u
+/** Signs that look like `/`, `\\` or `?` and that IDNA 2008 forbids: some readers stop at them, some refuse, some go on. */
+const SLASH_ALIKE = /[\u2044\u2215\u2216\u29f5\u29f8\u29f9\u2571\u2572\u3033\u203d\u2024-\u2026]/
 const NO_HOST_CHARACTER = /[\s/\\?#@%:<>[\]"'`|^{}(),;]/
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 
@@ -18,7 +20,7 @@ export interface Host {
  * dot dropped, old IPv4 forms made canonical. `undefined` for what two resolvers could take for two hosts.
  */
 export function readHost(text: string): Host | undefined {
-  if (text.length > 1_024 || IDNA_DEVIATION.test(text)) return undefined
+  if (text.length > 1_024 || IDNA_DEVIATION.test(text) || SLASH_ALIKE.test(text)) return undefined
   // `domainToASCII` stops at a slash and decodes escapes: what it would drop must not be there.
   if (!text.startsWith('[') && NO_HOST_CHARACTER.test(text.normalize('NFKC'))) return undefined
   if (text.startsWith('[')) {

@@ -11,7 +11,8 @@ const MAX_CHARACTERS = 4_096
 export function parsePath(text: string): PathView | undefined {
   if (text === '' || text.length > MAX_CHARACTERS) return undefined
   const decodings = percentDecodings(text)
-  if (decodings === undefined || !decodings.every(hasOnlyPlainNames)) return undefined
+  if (decodings === undefined || !decodings.every(hasOnlyPlainNames) || DROPPED_END.test(decodings.at(-1)!))
+    return undefined
   const readings = [...new Set(decodings.flatMap((decoded) => [normalise(decoded), normalise(foldSlashes(decoded))]))]
   const folded = normalise(foldSlashes(decodings.at(-1)!))
   const absolute = folded.startsWith('/') || DRIVE.test(folded)
@@ -93,12 +94,17 @@ const ODD_DOTS = /(?:^|[/\\])(?=[. ]*\.)(?:[. ]{3,}|\. |\.\. | \.+)(?:[/\\]|$)/
 /** Linux's other names for `/`, working folders and open files: `/proc/self/root/etc/passwd`, `/dev/fd/3`. */
 const PROCESS_ALIAS =
   /(?:^|[/\\])(?:proc[/\\].*[/\\](?:root|cwd|fd|exe|map_files)|dev[/\\]+(?:fd|stdin|stdout|stderr))(?:[/\\]|$)/
+/** A dot or blank at the end of a name, which Windows drops: `a.pem.` is `a.pem` there. */
+const DROPPED_END = /[^./\\ ][. ]*[. ](?:[/\\]|$)/
+/** The backslash of Japanese and Korean code pages, in a place where it would make a step up. */
+const BEST_FIT = /(?:^|[/\\\u00a5\u20a9])\.\.?[\u00a5\u20a9]|[\u00a5\u20a9]\.\.?(?:[/\\]|$)/
 /** `..;x`, which Java servers read as `..`. */
 const DOTS_WITH_PARAMETER = /(?:^|[/\\])\.{1,2};/
 
 function hasOnlyPlainNames(path: string): boolean {
   if (hasControl(path) || hasInvisible(path) || !path.isWellFormed() || LOOK_ALIKE.test(path)) return false
   if (SCHEME.test(path) || DRIVE_RELATIVE.test(path) || UNC.test(path) || EXPANDED.test(path)) return false
+  if (BEST_FIT.test(path)) return false
   if (PROCESS_ALIAS.test(path) || DOTS_WITH_PARAMETER.test(path)) return false
   return !ODD_DOTS.test(path) && !foldsToSeparator(path)
 }
@@ -106,7 +112,7 @@ function hasOnlyPlainNames(path: string): boolean {
 /** Whether compatibility folding brings in a separator or dot that the text does not show (`℀` becomes `a/c`). */
 function foldsToSeparator(path: string): boolean {
   const folded = path.normalize('NFKC')
-  return folded !== path && count(folded) !== count(path)
+  return folded !== path && (count(folded) !== count(path) || LOOK_ALIKE.test(folded))
 }
 
 function count(path: string): number {

@@ -64,6 +64,23 @@ const COLUMN_FIELDS = new Set([
   'indirection',
 ])
 
+/** Functions with a syntax, and so nodes, of their own. */
+const FUNCTION_NODES: Readonly<Record<string, string>> = {
+  CoalesceExpr: 'coalesce',
+  GroupingFunc: 'grouping',
+  XmlSerialize: 'xmlserialize',
+  RangeTableFunc: 'xmltable',
+  JsonTable: 'json_table',
+  JsonObjectConstructor: 'json_object',
+  JsonArrayConstructor: 'json_array',
+  JsonArrayQueryConstructor: 'json_array',
+  JsonObjectAgg: 'json_objectagg',
+  JsonArrayAgg: 'json_arrayagg',
+  JsonParseExpr: 'json',
+  JsonScalarExpr: 'json_scalar',
+  JsonSerializeExpr: 'json_serialize',
+}
+
 /** White space beyond ASCII: part of a name for PostgreSQL, and a space to the eye. */
 const ODD_SPACE = /[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
 
@@ -239,8 +256,36 @@ class Collector {
       case 'SQLValueFunction':
         this.#functions.add(this.#name(String(node['op']).replace(/^SVFOP_/, '')))
         break
+      case 'A_Expr':
+        if (node['kind'] === 'AEXPR_NULLIF') this.#functions.add('nullif')
+        this.#operator(node['name'])
+        break
+      case 'SubLink':
+        this.#operator(node['operName'])
+        break
+      case 'SortBy':
+        this.#operator(node['useOp'])
+        break
+      case 'XmlExpr':
+      case 'MinMaxExpr':
+        this.#functions.add(this.#name(String(node['op']).replace(/^IS_/, '')))
+        break
+      case 'JsonFuncExpr':
+        this.#functions.add(this.#name(String(node['op']).replace(/_OP$/, '')))
+        break
+      case 'JoinExpr':
+        // Every column that both sides have.
+        if (node['isNatural'] === true) this.#columns.add('*')
+        break
       default:
+        if (Object.hasOwn(FUNCTION_NODES, key)) this.#functions.add(FUNCTION_NODES[key]!)
     }
+  }
+
+  /** An operator of a schema is a function of whoever owns that schema: `OPERATOR(evil.+)`. */
+  #operator(parts: unknown): void {
+    const names = (Array.isArray(parts) ? parts : []).map(stringOf)
+    if (names.length > 1 && names[0] !== 'pg_catalog') this.#functions.add(this.#name(names.join('.')))
   }
 
   #relation(range: Tree): void {
@@ -395,9 +440,11 @@ function limitOfSelect(select: Tree): number | 'none' | 'unclear' {
   // LIMIT ALL and LIMIT NULL.
   if (constant['isnull'] === true) return 'none'
   // A zero is left out of the tree.
-  if (isTree(constant['ival'])) return Number(constant['ival']['ival'] ?? 0)
+  // A negative one is none to SQLite.
+  const small = isTree(constant['ival']) ? Number(constant['ival']['ival'] ?? 0) : undefined
+  if (small !== undefined) return small < 0 ? 'unclear' : small
   const large = isTree(constant['fval']) ? Number(constant['fval']['fval']) : Number.NaN
-  return Number.isFinite(large) ? large : 'unclear'
+  return Number.isFinite(large) && large >= 0 ? large : 'unclear'
 }
 
 function isTree(value: unknown): value is Tree {

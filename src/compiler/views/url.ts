@@ -49,7 +49,10 @@ function hasOneReading(text: string, scheme: string, authority: string | undefin
     // `https:evil.example` and `https:\\evil.example` name a host for WHATWG alone; `blob:https://…` hides one.
     return !(scheme in DEFAULT_PORTS) && scheme !== 'file' && !text.slice(scheme.length + 1).includes('://')
   }
-  return !/[\\ ]/.test(authority) && authority.split('@').length <= 2
+  if (/[\\ ]/.test(authority) || authority.split('@').length > 2) return false
+  // `https://evil.example%2f@good.example/`: a program that decodes before it splits goes to evil.example.
+  const user = percentDecodings(authority.slice(0, Math.max(0, authority.indexOf('@'))))
+  return user !== undefined && !/[/\\?#@]/.test(user.at(-1)!)
 }
 
 const NO_HOST: Host = { name: '', isIp: false }
@@ -68,7 +71,13 @@ function readUrlHost(url: URL, authority: string | undefined): Host | undefined 
   return host
 }
 
-/** `undefined` where dot segments come out of a second decoding or an encoded slash: servers differ in what they then serve. */
+/** What some servers take for dots and slashes: full-width forms, look-alikes by best fit. */
+const SERVER_ALIKE = /[\u2024-\u2026\u2044\u2215\u2216\u29f5\u29f8\ufe52\ufe68\uff0e\uff0f\uff3c]/
+
+/**
+ * `undefined` where servers differ in what they then serve: dot segments out of a second decoding or an encoded slash,
+ * parameters (`/;x/admin` is `/admin` to Java servers), look-alikes.
+ */
 function readPath(text: string, url: URL): string | undefined {
   const raw = text
     .slice(text.indexOf(':') + 1)
@@ -76,9 +85,10 @@ function readPath(text: string, url: URL): string | undefined {
     .replace(/^\/\/[^/]*/, '')
   if (/[/\\]{2}/.test(raw) && /(?:^|[/\\])(?:\.|%2e){2}(?:[/\\]|$)/i.test(raw)) return undefined
   const decoded = percentDecodings(url.pathname)?.at(-1)
-  if (decoded === undefined || hasControl(decoded)) return undefined
+  if (decoded === undefined || hasControl(decoded) || decoded.includes(';') || SERVER_ALIKE.test(decoded))
+    return undefined
   const path = decoded.replace(/\\/g, '/').replace(/\/{2,}/g, '/')
-  return path.split('/').some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment)) ? undefined : path
+  return path.split('/').some((segment) => /^\.{1,2}$/.test(segment)) ? undefined : path
 }
 
 function decodeFully(text: string): string | undefined {
