@@ -28,7 +28,7 @@ function names(folder) {
       entry.isDirectory() ? existsSync(path.join(folder, entry.name, 'main.js')) : entry.name.endsWith('.js'),
     )
     .map((entry) => entry.name.replace(/\.js$/, ''))
-    .filter((name) => name !== 'fuzz')
+    .filter((name, at, all) => name !== 'fuzz' && all.indexOf(name) === at)
     .sort()
 }
 
@@ -44,7 +44,7 @@ function find() {
     console.error(`${problem}usage: npm run ${kind} -- NAME [options]\n${list}`)
     process.exit(name === undefined && lines.length > 0 ? 0 : 2)
   }
-  const file = [path.join(folder, `${name}.js`), path.join(folder, name, 'main.js')].find(existsSync)
+  const file = [path.join(folder, name, 'main.js'), path.join(folder, `${name}.js`)].find((one) => existsSync(one))
   return { file, options }
 }
 

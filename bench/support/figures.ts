@@ -1,8 +1,7 @@
-/** Three figures that count, and blanks for thousands: `0.42`, `12.3`, `1 450`. */
+/** Three figures that count, whole numbers as they are, and blanks for thousands: `0.42`, `12.3`, `1 450`. */
 export function inShort(value: number): string {
   if (!Number.isFinite(value)) return '-'
-  if (value === 0) return '0'
-  const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
+  const decimals = Number.isInteger(value) ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
   const [whole, fraction] = value.toFixed(Math.min(decimals, 3)).split('.') as [string, string?]
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ' ')
   return fraction === undefined ? grouped : `${grouped}.${fraction}`

@@ -30,6 +30,8 @@ export interface Report {
   readonly plots: readonly Plot[]
   /** Sentences below the tables: ratios, what was checked, what could not be measured and why. */
   readonly notes: readonly string[]
+  /** What else the JSON says, at its top level. */
+  readonly facts?: Readonly<Record<string, unknown>>
 }
 
 export function toMetric({ median, min, max }: Spread, unit: string, better: Metric['better'] = 'lower'): Metric {
@@ -43,9 +45,9 @@ export function single(value: number, unit: string, better: Metric['better'] = '
 
 /** Prints a report, writes its files with `--out`, and ends with its JSON line with `--json`. */
 export function publish(report: Report, { json, out, quick }: BenchOptions): void {
-  const { name, about, machine, metrics, notes, tables } = report
+  const { name, about, machine, metrics, notes, tables, facts } = report
   console.log([about, describeInLine(machine), ...tables.map(toPlainText), notes.join('\n')].join('\n\n'))
-  const data = { name, about, machine, quick, metrics, notes }
+  const data = { name, about, machine, quick, metrics, notes, ...facts }
   if (out) {
     mkdirSync(RESULTS, { recursive: true })
     const file = (extension: string) => path.join(RESULTS, `${name}.${extension}`)

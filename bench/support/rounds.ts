@@ -34,18 +34,18 @@ export interface RoundsOptions {
  * backwards, so that none always follows the same one.
  * @param cases each gives one sample, in whatever unit
  */
-export async function alternate<Name extends string>(
-  cases: ReadonlyMap<Name, () => number | Promise<number>>,
+export async function alternate<Key>(
+  cases: ReadonlyMap<Key, () => number | Promise<number>>,
   { rounds, warmUps = 1 }: RoundsOptions,
-): Promise<ReadonlyMap<Name, Spread>> {
+): Promise<ReadonlyMap<Key, Spread>> {
   const forwards = [...cases]
   const backwards = forwards.toReversed()
-  const samples = new Map<Name, number[]>(forwards.map(([name]) => [name, []]))
+  const samples = new Map<Key, number[]>(forwards.map(([key]) => [key, []]))
   for (let round = -warmUps; round < rounds; round++) {
-    for (const [name, measure] of round % 2 === 0 ? forwards : backwards) {
+    for (const [key, measure] of round % 2 === 0 ? forwards : backwards) {
       const sample = await measure()
-      if (round >= 0) samples.get(name)!.push(sample)
+      if (round >= 0) samples.get(key)!.push(sample)
     }
   }
-  return new Map([...samples].map(([name, list]) => [name, spreadOf(list)]))
+  return new Map([...samples].map(([key, list]) => [key, spreadOf(list)]))
 }

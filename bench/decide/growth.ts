@@ -1,0 +1,97 @@
+import { performance } from 'node:perf_hooks'
+import { compilePolicySet } from '../../src/compiler/compile.js'
+import type { PolicySet } from '../../src/compiler/policy-set.js'
+import { decide } from '../../src/engine/decide.js'
+import type { CheckedBundle } from '../../src/language/checked.js'
+import type { Call } from '../../src/model/call.js'
+import { summary } from '../../test/engine/differential.js'
+import { seededDraw } from '../../test/engine/generate.js'
+import { naiveDecide } from '../../test/reference/naive.js'
+import { cpuNsEach } from '../support/cpu.js'
+import { bufferBytes, liveBytes } from '../support/memory.js'
+import { alternate, type Spread } from '../support/rounds.js'
+import { checkSources, type Workload } from '../support/workload.js'
+import { FleetOfTools, RareLimits } from '../support/workloads.js'
+import { FACTS } from './peers/portcullis.js'
+
+const SEED = 7
+const WORKLOADS = { fleet: FleetOfTools, ranges: RareLimits }
+/** The naive evaluator looks at every rule. */
+const CHECKED = { calls: 64, rules: 10_000 }
+
+export type WorkloadName = keyof typeof WORKLOADS
+export const WORKLOAD_NAMES: readonly WorkloadName[] = ['fleet', 'ranges']
+
+/** Ours at one number of rules. */
+export interface Grown {
+  readonly workload: WorkloadName
+  readonly rules: number
+  readonly ns: Spread
+  /** From the checked bundle to a policy set that decides, in milliseconds. */
+  readonly compileMs: number
+  /** Typed arrays of the policy set, which hold the index, by rule. */
+  readonly bufferBytesARule: number
+  /** Everything that the policy set keeps alive, by rule: sources, parse cache and checked bundle are let go. */
+  readonly bytesARule: number
+  /** Calls compared with the naive evaluator. */
+  readonly checked: number
+}
+
+interface Case extends Omit<Grown, 'ns'> {
+  readonly policySet: PolicySet
+  readonly calls: readonly Call[]
+}
+
+export interface GrowthLimits {
+  readonly sizes: readonly number[]
+  readonly calls: number
+  readonly rounds: number
+  /** Time of a size in a round, in milliseconds. */
+  readonly roundMs: number
+}
+
+/** Times a decision of ours as the rules grow; sizes alternate within a round. */
+export async function measureGrowth(limits: GrowthLimits): Promise<readonly Grown[]> {
+  const cases = WORKLOAD_NAMES.flatMap((workload) => limits.sizes.map((rules) => prepare(workload, rules, limits)))
+  const spreads = await alternate(new Map(cases.map((one) => [one, () => sample(one, limits.roundMs)])), limits)
+  return cases.map((one) => ({ ...one, ns: spreads.get(one)! }))
+}
+
+function prepare(workload: WorkloadName, rules: number, { calls: count }: GrowthLimits): Case {
+  const caller: Workload = new WORKLOADS[workload](seededDraw(SEED + 1), rules)
+  const calls = Array.from({ length: count }, () => caller.call())
+  const before = { all: liveBytes(), buffers: bufferBytes() }
+  const loaded = load(new WORKLOADS[workload](seededDraw(SEED), rules), rules, calls)
+  const bytesARule = (liveBytes() - before.all) / rules
+  const bufferBytesARule = (bufferBytes() - before.buffers) / rules
+  return { ...loaded, workload, rules, calls, bytesARule, bufferBytesARule }
+}
+
+/** A function of its own, so that nothing of the bundle outlives it. */
+function load(workload: Workload, rules: number, calls: readonly Call[]) {
+  const bundle = checkSources(workload.sources())
+  const startedMs = performance.now()
+  const policySet = compilePolicySet(bundle, 'default')
+  const compileMs = performance.now() - startedMs
+  const checked = rules > CHECKED.rules ? 0 : check(bundle, policySet, calls.slice(0, CHECKED.calls))
+  return { policySet, compileMs, checked }
+}
+
+function check(bundle: CheckedBundle, policySet: PolicySet, calls: readonly Call[]): number {
+  for (const call of calls) {
+    const compiled = summary(decide(call, FACTS, policySet))
+    const naive = summary(naiveDecide(call, FACTS.nowMs, bundle, 'default'))
+    if (compiled !== naive) throw new Error(`compiled and naive differ:\n${compiled}\n${naive}`)
+  }
+  return calls.length
+}
+
+function sample({ policySet, calls }: Case, roundMs: number): number {
+  let matched = 0
+  const ns = cpuNsEach(roundMs, () => {
+    for (const call of calls) matched += decide(call, FACTS, policySet).matched.length
+    return calls.length
+  })
+  if (matched === 0) throw new Error('no rule ever matched: the benchmark measures nothing')
+  return ns
+}
