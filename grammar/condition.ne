@@ -2,16 +2,16 @@
 # A quantifier's body runs as far to the right as it can (`any r in xs: a and b` is about both). So an expression that
 # ends with a quantifier is "open" and may only stand last; this split is what keeps the grammar unambiguous.
 @lexer lexer
-expr -> closed_or {% id %} | open_or {% id %}
+expr -> closed_or {% build.only %} | open_or {% build.only %}
 
-closed_or -> closed_and {% id %} | closed_or "or" closed_and {% ([left, , right]) => build.logical('or', left, right) %}
-open_or -> open_and {% id %} | closed_or "or" open_and {% ([left, , right]) => build.logical('or', left, right) %}
+closed_or -> closed_and {% build.only %} | closed_or "or" closed_and {% ([left, , right]) => build.logical('or', left, right) %}
+open_or -> open_and {% build.only %} | closed_or "or" open_and {% ([left, , right]) => build.logical('or', left, right) %}
 
-closed_and -> closed_not {% id %} | closed_and "and" closed_not {% ([left, , right]) => build.logical('and', left, right) %}
-open_and -> open_not {% id %} | closed_and "and" open_not {% ([left, , right]) => build.logical('and', left, right) %}
+closed_and -> closed_not {% build.only %} | closed_and "and" closed_not {% ([left, , right]) => build.logical('and', left, right) %}
+open_and -> open_not {% build.only %} | closed_and "and" open_not {% ([left, , right]) => build.logical('and', left, right) %}
 
-closed_not -> comparison {% id %} | "not" closed_not {% ([at, operand]) => build.not(at, operand) %}
-open_not -> quantifier {% id %} | "not" open_not {% ([at, operand]) => build.not(at, operand) %}
+closed_not -> comparison {% build.only %} | "not" closed_not {% ([at, operand]) => build.not(at, operand) %}
+open_not -> quantifier {% build.only %} | "not" open_not {% ([at, operand]) => build.not(at, operand) %}
 
 quantifier ->
     "any" %word "in" sum ":" expr {% ([at, name, , over, , body]) => build.quantifier(at, name, over, body) %}
@@ -19,7 +19,7 @@ quantifier ->
 
 # Comparisons do not chain.
 comparison ->
-    sum {% id %}
+    sum {% build.only %}
   | sum compare_op sum {% ([left, [op], right]) => build.compare(op, left, right) %}
   | sum "in" sum {% ([left, , right]) => build.relation('in', left, right) %}
   | sum "not" "in" sum {% ([left, , , right]) => build.relation('not-in', left, right) %}
@@ -37,7 +37,7 @@ comparison ->
   | "exists" postfix {% ([at, operand]) => build.exists(at, operand) %}
 compare_op -> "==" | "!=" | "<" | "<=" | ">" | ">="
 
-zone -> null {% () => null %} | %string {% id %}
+zone -> null {% () => null %} | %string {% build.only %}
 days ->
     null {% () => null %}
   | "on" day {% ([, day]) => build.oneDay(day) %}
@@ -49,22 +49,22 @@ day_items ->
 day -> day_word {% ([[day]]) => day %}
 day_word -> "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun"
 
-sum -> product {% id %} | sum sum_op product {% ([left, [op], right]) => build.arithmetic(op, left, right) %}
+sum -> product {% build.only %} | sum sum_op product {% ([left, [op], right]) => build.arithmetic(op, left, right) %}
 sum_op -> "+" | "-"
-product -> unary {% id %} | product product_op unary {% ([left, [op], right]) => build.arithmetic(op, left, right) %}
+product -> unary {% build.only %} | product product_op unary {% ([left, [op], right]) => build.arithmetic(op, left, right) %}
 product_op -> "*" | "/"
-unary -> postfix {% id %} | "-" unary {% ([at, operand]) => build.negate(at, operand) %}
+unary -> postfix {% build.only %} | "-" unary {% ([at, operand]) => build.negate(at, operand) %}
 
 postfix ->
-    value {% id %}
+    value {% build.only %}
   | %word {% ([name]) => build.word(name) %}
   | "(" expr ")" {% ([open, inner, close]) => build.group(open, inner, close) %}
-  | call {% id %}
+  | call {% build.only %}
   | postfix "." any_word {% ([of, , field]) => build.member(of, field) %}
   | postfix "[" expr "]" {% ([of, , at, close]) => build.index(of, at, close) %}
 
 call -> %word "(" arguments ")" {% ([fn, , args, close]) => build.call(fn, args, close) %}
-arguments -> null {% () => null %} | argument_items {% id %}
+arguments -> null {% () => null %} | argument_items {% build.only %}
 argument_items ->
     expr {% ([item]) => build.chain(null, item) %}
   | argument_items "," expr {% ([before, , item]) => build.chain(before, item) %}

@@ -3,7 +3,7 @@
 header -> fleet "policy" %word description speaks_for default
     {% ([fleet, at, name, description, terms, fallback]) => build.policyHeader(fleet, at, name, description, terms, fallback) %}
 
-fleet -> null {% () => null %} | "fleet" {% id %}
+fleet -> null {% () => null %} | "fleet" {% build.only %}
 speaks_for -> null {% () => null %} | "for" scope_terms {% ([, terms]) => terms %}
 default ->
     null {% () => null %}

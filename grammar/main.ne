@@ -10,17 +10,17 @@ import { lexer, type Token } from '../lexer.js'
 %}
 @lexer lexer
 
-main -> declaration {% id %}
+main -> declaration {% build.only %}
 
 declaration ->
-    header {% id %}
+    header {% build.only %}
   | list {% ([node]) => build.built(node) %}
   | tool {% ([node]) => build.built(node) %}
   | tool_import {% ([node]) => build.built(node) %}
-  | rule {% id %}
-  | template {% id %}
+  | rule {% build.only %}
+  | template {% build.only %}
   | template_use {% ([node]) => build.built(node) %}
-  | test {% id %}
+  | test {% build.only %}
 
 @include "words.ne"
 @include "header.ne"

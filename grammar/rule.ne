@@ -9,9 +9,9 @@ clause ->
     "on" scope_terms {% ([at, terms]) => build.onClause(at, terms) %}
   | "when" expr {% ([at, expr]) => build.condition(at, expr) %}
   | "unless" expr {% ([at, expr]) => build.condition(at, expr) %}
-  | effect {% id %}
+  | effect {% build.only %}
   | "severity" severity {% ([at, [value]]) => build.severity(at, value) %}
-  | tag_set {% id %}
+  | tag_set {% build.only %}
   | "mode" "monitor" {% ([at, last]) => build.monitor(at, last) %}
   | "active" "from" %timestamp {% ([at, , from]) => build.active(at, from, null) %}
   | "active" "until" %timestamp {% ([at, , until]) => build.active(at, null, until) %}

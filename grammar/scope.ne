@@ -13,16 +13,16 @@ scope_term ->
   | subject label "in" pattern_set {% ([on, label, , patterns]) => build.labelScope(on, label, patterns) %}
   | subject label "like" %string {% ([on, label, at, glob]) => build.labelScope(on, label, build.onePattern(build.likePattern(at, glob))) %}
 
-subject -> "agent" {% id %} | "principal" {% id %}
+subject -> "agent" {% build.only %} | "principal" {% build.only %}
 label -> %word {% ([name]) => build.identifier(name) %}
 
-patterns -> pattern {% ([pattern]) => build.onePattern(pattern) %} | pattern_set {% id %} | "in" pattern_set {% ([, set]) => set %}
+patterns -> pattern {% ([pattern]) => build.onePattern(pattern) %} | pattern_set {% build.only %} | "in" pattern_set {% ([, set]) => set %}
 pattern_set -> "[" pattern_items trailing_comma "]" {% ([open, items, , close]) => build.patternSet(open, items, close) %}
 pattern_items ->
     pattern {% ([item]) => build.chain(null, item) %}
   | pattern_items "," pattern {% ([before, , item]) => build.chain(before, item) %}
 
-pattern -> free_dotted_name {% ([name]) => build.namePattern(name) %} | glob_pattern {% id %}
+pattern -> free_dotted_name {% ([name]) => build.namePattern(name) %} | glob_pattern {% build.only %}
 glob_pattern ->
     %glob {% ([glob]) => build.globPattern(glob) %}
   | "*" {% ([glob]) => build.globPattern(glob) %}
@@ -31,7 +31,7 @@ glob_pattern ->
 # Tags and the bare word `undeclared` stand under `tool` only.
 tool_patterns ->
     tool_pattern {% ([pattern]) => build.onePattern(pattern) %}
-  | tool_pattern_set {% id %}
+  | tool_pattern_set {% build.only %}
   | "in" tool_pattern_set {% ([, set]) => set %}
 tool_pattern_set -> "[" tool_pattern_items trailing_comma "]" {% ([open, items, , close]) => build.patternSet(open, items, close) %}
 tool_pattern_items ->
@@ -40,5 +40,5 @@ tool_pattern_items ->
 tool_pattern ->
     dotted_name {% ([name]) => build.toolPattern(name) %}
   | %string {% ([name]) => build.namePattern(build.quotedIdentifier(name)) %}
-  | glob_pattern {% id %}
+  | glob_pattern {% build.only %}
   | "tag" free_name {% ([at, tag]) => build.tagPattern(at, tag) %}

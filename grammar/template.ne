@@ -2,7 +2,7 @@
 @lexer lexer
 template -> "template" %word "(" template_parameters ")" description "{" clauses "}"
     {% ([at, name, , parameters, , description, , clauses, close]) => build.template(at, name, parameters, description, clauses, close) %}
-template_parameters -> null {% () => null %} | template_parameter_items {% id %}
+template_parameters -> null {% () => null %} | template_parameter_items {% build.only %}
 template_parameter_items ->
     %word {% ([name]) => build.chain<Token>(null, name) %}
   | template_parameter_items "," %word {% ([before, , name]) => build.chain<Token>(before, name) %}

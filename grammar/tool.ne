@@ -15,7 +15,7 @@ tool_import -> "import" "tools" "from" %string tool_tags
       kind: 'tool-import', path: build.text(path), tags: tags?.tags ?? [], span: build.spanOf(at, tags ?? path),
     }) %}
 
-tool_tags -> null {% () => null %} | tag_set {% id %}
+tool_tags -> null {% () => null %} | tag_set {% build.only %}
 
 parameters -> null {% () => null %} | parameter_items trailing_comma {% ([items]) => items %}
 parameter_items ->

@@ -1,6 +1,6 @@
 # Values that are written out.
 @lexer lexer
-value -> scalar {% id %} | list_literal {% id %} | map_literal {% id %}
+value -> scalar {% build.only %} | list_literal {% build.only %} | map_literal {% build.only %}
 
 scalar ->
     %string {% ([at]) => build.stringLiteral(at) %}
@@ -20,14 +20,14 @@ item_chain ->
 
 # In brackets a bare word is a text and `list NAME` stands for the entries of a list; sums and comparisons need parentheses.
 item ->
-    value {% id %}
+    value {% build.only %}
   | "-" %number {% ([at, number]) => build.negate(at, build.numberLiteral(number)) %}
   | %word {% ([at]) => build.bareWord(at) %}
   | "list" %word {% ([, name]) => build.nameOf(name) %}
   | "(" expr ")" {% ([open, inner, close]) => build.group(open, inner, close) %}
-  | item_path {% id %}
+  | item_path {% build.only %}
 item_path ->
-    call {% id %}
+    call {% build.only %}
   | %word "." any_word {% ([root, , field]) => build.member(build.word(root), field) %}
   | item_path "." any_word {% ([of, , field]) => build.member(of, field) %}
   | item_path "[" expr "]" {% ([of, , at, close]) => build.index(of, at, close) %}

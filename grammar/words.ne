@@ -2,7 +2,7 @@
 @lexer lexer
 
 # After a dot, as a key and inside brackets a reserved word is a word like any other.
-any_word -> %word {% id %} | %keyword {% id %}
+any_word -> %word {% build.only %} | %keyword {% build.only %}
 
 # `payments.transfer`; the first segment is no reserved word.
 dotted_name ->
@@ -11,10 +11,10 @@ dotted_name ->
 
 # A name that may hold anything when it is quoted.
 free_name -> %word {% ([name]) => build.identifier(name) %} | %string {% ([name]) => build.quotedIdentifier(name) %}
-free_dotted_name -> dotted_name {% id %} | %string {% ([name]) => build.quotedIdentifier(name) %}
+free_dotted_name -> dotted_name {% build.only %} | %string {% ([name]) => build.quotedIdentifier(name) %}
 
-description -> null {% () => null %} | %string {% id %}
-trailing_comma -> null {% () => null %} | "," {% id %}
+description -> null {% () => null %} | %string {% build.only %}
+trailing_comma -> null {% () => null %} | "," {% build.only %}
 
 tag_set -> "tags" "[" tag_items trailing_comma "]" {% ([at, , items, , close]) => build.tags(at, items, close) %}
 tag_items ->

@@ -38,37 +38,28 @@ const GLOB = /(?:[A-Za-z_][A-Za-z0-9_.-]*\*|\*(?=[A-Za-z_.*-]))[A-Za-z0-9_.*-]*/
 const TAG_WORD = /[A-Za-z_][A-Za-z0-9_]*(?:[.:-]+[A-Za-z0-9_]+)*/
 const STRING = /"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"/
 
-const PUNCTUATION = [
-  '..',
-  '==',
-  '!=',
-  '<=',
-  '>=',
-  '<',
-  '>',
-  '=',
-  '+',
-  '-',
-  '*',
-  '/',
-  '(',
-  ')',
-  '[',
-  ']',
-  '{',
-  '}',
-  ',',
-  ':',
-  '.',
-  '?',
-]
+/** Signs that begin nothing longer, so that moo finds them without its regular expression. */
+const SINGLE_SIGNS = ['(', ')', '[', ']', '{', '}', ',']
+const OTHER_SIGNS = ['..', '==', '!=', '<=', '>=', '<', '>', '=', '+', '-', '*', '/', ':', '.', '?']
+const punctuation = (): string => 'punctuation'
 
+const WORD_TYPE = moo.keywords({ keyword: [...RESERVED_WORDS] })
+/**
+ * Most words: those that nothing but `word` could take. Not `matches` and `tags`, which may open a state; no more letters
+ * after it; no `:`, for an address may begin so; no `*` after it, nor after the dots and names that follow, for a glob may.
+ */
+const PLAIN_WORD = new RegExp(
+  `(?!(?:matches|tags)(?![A-Za-z0-9_-]))(?:${WORD.source})(?![A-Za-z0-9_:*]|-[A-Za-z0-9_]|[.-][A-Za-z0-9_.-]*\\*)`,
+)
+
+// The tables and the states below are in order of precedence: what moo finds by its first character, then what is frequent.
+const singleBlanks: moo.Rules = { blank: ' ', line: { match: '\n', lineBreaks: true } }
 const blanks: moo.Rules = {
   space: /[ \t]+/,
   newline: { match: /\r?\n|\r/, lineBreaks: true },
   comment: /#[^\r\n]*/,
 }
-
+const plainWord: moo.Rule = { match: PLAIN_WORD, type: (text) => WORD_TYPE(text) ?? 'word' }
 const tokens: moo.Rules = {
   string: STRING,
   bad_string: /"(?:\\[^\r\n]|[^"\\\r\n])*"?/,
@@ -84,8 +75,8 @@ const tokens: moo.Rules = {
   glob: GLOB,
   matches: { match: /(?<!\.)matches(?![A-Za-z0-9_-])/, type: () => 'keyword', next: 'pattern' },
   tags_open: { match: /(?<!\.)tags(?=(?:[ \t\r\n]|#[^\r\n]*)*\[)/, type: () => 'word', next: 'tags' },
-  word: { match: WORD, type: moo.keywords({ keyword: [...RESERVED_WORDS] }) },
-  punctuation: PUNCTUATION,
+  word: { match: WORD, type: WORD_TYPE },
+  sign: { match: OTHER_SIGNS, type: punctuation },
   unknown: /[^\n]/,
 }
 
@@ -102,17 +93,32 @@ function isRuleObject(rule: moo.Rules[string]): rule is moo.Rule {
 }
 
 const states = {
-  main: { ...blanks, ...tokens },
+  main: {
+    ...singleBlanks,
+    single_sign: { match: SINGLE_SIGNS, type: punctuation },
+    plain_word: plainWord,
+    ...blanks,
+    ...tokens,
+  },
   pattern: {
+    ...singleBlanks,
+    single_sign: { match: SINGLE_SIGNS, type: punctuation, next: 'main' },
     ...blanks,
     regex: { match: /\/(?:[^/\\\r\n]|\\[^\r\n])+\/[A-Za-z]*/, next: 'main' },
+    plain_word: { ...plainWord, next: 'main' },
     ...backToMain,
   },
   tags: {
+    ...singleBlanks,
+    open_tags: { match: '[', type: punctuation },
+    comma: { match: ',', type: punctuation },
+    single_sign: {
+      match: SINGLE_SIGNS.filter((sign) => sign !== '[' && sign !== ','),
+      type: punctuation,
+      next: 'main',
+    },
     ...blanks,
     string: STRING,
-    open_tags: { match: '[', type: () => 'punctuation' },
-    comma: { match: ',', type: () => 'punctuation' },
     tag_word: TAG_WORD,
     ...Object.fromEntries(Object.entries(backToMain).filter(([type]) => type !== 'string')),
   },
@@ -121,7 +127,7 @@ const states = {
 /** Shared by every parse of this thread; {@link tokenize} resets it. The generated grammar asks it which token types exist. */
 export const lexer = moo.states(states, 'main')
 
-export type Blank = 'space' | 'newline' | 'comment'
+const BLANKS: ReadonlySet<string> = new Set(['blank', 'line', 'space', 'newline'])
 
 export interface Token {
   readonly type: string
@@ -144,7 +150,7 @@ export function tokenize(text: string): Tokens {
   const comments: Token[] = []
   for (let token = lexer.next(); token !== undefined; token = lexer.next()) {
     const type = token.type as string
-    if (type === 'space' || type === 'newline') continue
+    if (BLANKS.has(type)) continue
     const kept: Token = { type, text: token.text, offset: token.offset }
     if (type === 'comment') comments.push(kept)
     else significant.push(kept)

@@ -1,17 +1,25 @@
-import { LRUCache } from 'lru-cache'
-import nearley from 'nearley'
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { Span } from '../model/span.js'
 import type { Declaration, Placed, PolicyFile } from './ast.js'
 import type { Built } from './build/index.js'
 import { CODES, type Code } from './codes.js'
-import grammar from './generated/grammar.js'
+import { build, type ParseProfile, profile, read } from './derivation.js'
 import { type Token, tokenize } from './lexer.js'
-import { type BracketFault, DECLARATION_WORDS, MAX_NESTING, type Segment, split } from './split.js'
+import { Recent } from './recent.js'
+import { readRule } from './rule-clauses.js'
+import {
+  type BracketFault,
+  DECLARATION_WORDS,
+  endsClosed,
+  MAX_NESTING,
+  possibleCuts,
+  type Segment,
+  split,
+} from './split.js'
 import { didYouMean } from './suggest.js'
 import { describeExpected, explainUnexpected, type Terminal } from './syntax-error.js'
 import { decodeUtf8, LineMap, MAX_FILE_BYTES } from './text.js'
-import { faultOf } from './token-faults.js'
+import { faultOf, mayBeFaulty } from './token-faults.js'
 import { findUnavailable } from './unavailable.js'
 
 /** The most tokens of a rule, template, test or header, and of a declaration that may be a table. */
@@ -34,32 +42,31 @@ interface Fault {
   readonly span: Span
 }
 
-interface ParsedDeclaration {
-  readonly node: Declaration | null
+type ParsedDeclaration = Failed | { readonly node: Declaration; readonly faults: readonly [] }
+interface Failed {
+  readonly node: null
   readonly faults: readonly Fault[]
 }
 
+/** A run of whole declarations, with offsets that count from its start. */
+interface Piece {
+  readonly declarations: readonly { readonly parsed: ParsedDeclaration; readonly offset: number }[]
+  /** Whether nothing that follows could belong to the last of them. */
+  readonly isClosed: boolean
+}
+
 /**
- * Remembers declarations by their text, and files by their whole text: a reload costs what changed. An unchanged
- * declaration is the same node again, wherever it moved. Nothing depends on where a text came from, so one cache may
- * serve every tenant.
+ * Remembers files by their whole text, and their pieces and declarations by theirs: a reload costs what changed. An unchanged
+ * declaration is the same node again, wherever it moved. Nothing depends on where a text came from, so one cache may serve
+ * every tenant.
  */
 export class ParseCache {
-  readonly #declarations: LRUCache<string, ParsedDeclaration>
-  readonly #files: LRUCache<string, ParsedFile>
+  readonly #files = new Recent<ParsedFile>(10_000)
+  readonly #pieces: Recent<Piece>
 
-  /** @param maxDeclarations how many declarations to keep, integer ≥ 1 */
+  /** @param maxDeclarations how many declarations to keep at least, integer ≥ 1 */
   constructor({ maxDeclarations = 200_000 }: { readonly maxDeclarations?: number } = {}) {
-    this.#declarations = new LRUCache({ max: maxDeclarations })
-    this.#files = new LRUCache({ max: 10_000 })
-  }
-
-  declaration(text: string, parse: () => ParsedDeclaration): ParsedDeclaration {
-    const known = this.#declarations.get(text)
-    if (known !== undefined) return known
-    const parsed = parse()
-    this.#declarations.set(text, parsed)
-    return parsed
+    this.#pieces = new Recent(maxDeclarations)
   }
 
   file(path: string, text: string, parse: () => ParsedFile): ParsedFile {
@@ -68,6 +75,14 @@ export class ParseCache {
     const parsed = parse()
     this.#files.set(path, parsed)
     return parsed
+  }
+
+  piece(text: string): Piece | undefined {
+    return this.#pieces.get(text)
+  }
+
+  keepPiece(text: string, piece: Piece): void {
+    this.#pieces.set(text, piece)
   }
 }
 
@@ -97,7 +112,7 @@ export function parseFile(path: string, bytes: Uint8Array, cache: ParseCache = n
 
 /** A text that holds one declaration and was written by this program; null where it does not parse. */
 export function parseDeclaration(text: string, cache: ParseCache): Declaration | null {
-  return cache.declaration(text, () => parseTokens(tokenize(text).significant)).node
+  return takePiece(text, true, cache)?.declarations[0]?.parsed.node ?? null
 }
 
 function unreadable(path: string, code: Code, message: string, { hint }: { readonly hint: string }): ParsedFile {
@@ -114,25 +129,77 @@ function parseText(path: string, text: string, cache: ParseCache): ParsedFile {
   const lines = new LineMap(text)
   const declarations: Placed[] = []
   const diagnostics: Diagnostic[] = []
-  for (const segment of split(text, tokenize(text).significant)) {
-    const offset = (segment.tokens[0] as Token).offset
-    const last = segment.tokens.at(-1) as Token
-    const source = text.slice(offset, last.offset + last.text.length)
-    const parsed = cache.declaration(source, () => parseSegment(segment, offset))
-    if (parsed.node !== null) declarations.push({ node: parsed.node, offset })
-    for (const { code, message, hint, span } of parsed.faults) {
-      const place = { start: span.start + offset, end: span.end + offset }
-      diagnostics.push({
-        code,
-        severity: CODES[code].severity,
-        message,
-        ...(hint === undefined ? {} : { hint }),
-        location: lines.locate(path, place),
-        excerpt: lines.excerpt(place.start),
-      })
+  eachPiece(text, cache, (piece, start) => {
+    for (const { parsed, offset } of piece.declarations) {
+      const at = start + offset
+      if (parsed.node !== null) declarations.push({ node: parsed.node, offset: at })
+      for (const { code, message, hint, span } of parsed.faults) {
+        const place = { start: span.start + at, end: span.end + at }
+        diagnostics.push({
+          code,
+          severity: CODES[code].severity,
+          message,
+          ...(hint === undefined ? {} : { hint }),
+          location: lines.locate(path, place),
+          excerpt: lines.excerpt(place.start),
+        })
+      }
     }
-  }
+  })
   return { file: { kind: 'policy-file', path, declarations }, lines, diagnostics }
+}
+
+/** Cuts the text where it may be cut, and parses what is new. A piece that turns out to be open takes in what follows it. */
+function eachPiece(text: string, cache: ParseCache, visit: (piece: Piece, start: number) => void): void {
+  const cuts = possibleCuts(text)
+  const last = cuts.length - 1
+  for (let at = 0; at < last; ) {
+    const start = cuts[at] as number
+    let until = at + 1
+    let piece = takePiece(text.slice(start, endOfText(text, cuts[until] as number)), until === last, cache)
+    // Twice as much each time, so that a text that never closes is lexed a few times and not once for every cut.
+    while (piece === null) {
+      until = Math.min(at + 2 * (until - at), last)
+      piece = takePiece(text.slice(start, endOfText(text, cuts[until] as number)), until === last, cache)
+    }
+    visit(piece, start)
+    at = until
+  }
+}
+
+/** Without the blanks before `end`, so that how many there are is no difference. */
+function endOfText(text: string, end: number): number {
+  let at = end
+  while (at > 0 && ' \t\r\n'.includes(text.charAt(at - 1))) at--
+  return at
+}
+
+/** Null for a piece that is open and not the last. */
+function takePiece(slice: string, isLast: boolean, cache: ParseCache): Piece | null {
+  const known = cache.piece(slice)
+  if (known !== undefined) return known.isClosed || isLast ? known : null
+  // A slice would keep the text of the whole file alive for as long as the piece is remembered.
+  const text = Buffer.from(slice).toString()
+  const segments = split(text, tokenize(text).significant)
+  const isClosed = endsClosed(segments)
+  if (!isClosed && !isLast) return null
+  const piece = { declarations: segments.map((segment) => placeSegment(text, segment, cache)), isClosed }
+  cache.keepPiece(text, piece)
+  return piece
+}
+
+/** A declaration among others of its piece is known by its own text, too. */
+function placeSegment(text: string, segment: Segment, cache: ParseCache): Piece['declarations'][number] {
+  const offset = (segment.tokens[0] as Token).offset
+  const last = segment.tokens.at(-1) as Token
+  const end = last.offset + last.text.length
+  if (offset === 0 && end === text.length) return { parsed: parseSegment(segment, 0), offset }
+  const source = text.slice(offset, end)
+  const [known] = cache.piece(source)?.declarations ?? []
+  if (known !== undefined) return { parsed: known.parsed, offset }
+  const parsed = parseSegment(segment, offset)
+  cache.keepPiece(source, { declarations: [{ parsed, offset: 0 }], isClosed: endsClosed([segment]) })
+  return { parsed, offset }
 }
 
 // ---------------------------------------------------------------- one declaration
@@ -141,8 +208,9 @@ const MAX_TOKEN_FAULTS = 5
 
 /** Faults in the order in which mending them makes sense; each kind keeps the later ones from guessing. */
 function parseSegment(segment: Segment, offset: number): ParsedDeclaration {
-  const tokens = segment.tokens.map(({ type, text, offset: at }) => ({ type, text, offset: at - offset }))
-  const malformed = tokens.flatMap(tokenFault)
+  const tokens =
+    offset === 0 ? segment.tokens : segment.tokens.map((token) => ({ ...token, offset: token.offset - offset }))
+  const malformed = tokens.some(mayBeFaulty) ? tokens.flatMap(tokenFault) : []
   if (malformed.length > 0) return failed(...malformed.slice(0, MAX_TOKEN_FAULTS))
   if (segment.fault?.kind === 'too-deep') return failed(bracketFault(segment.fault, offset))
   const unavailable = findUnavailable(tokens)
@@ -168,7 +236,7 @@ function parseSegment(segment: Segment, offset: number): ParsedDeclaration {
   return parseTokens(tokens)
 }
 
-const failed = (...faults: readonly Fault[]): ParsedDeclaration => ({ node: null, faults })
+const failed = (...faults: readonly Fault[]): Failed => ({ node: null, faults })
 
 const spanOfToken = (token: Token): Span => ({ start: token.offset, end: token.offset + token.text.length })
 
@@ -215,74 +283,27 @@ function unknownDeclaration(token: Token): Fault {
   }
 }
 
-// ---------------------------------------------------------------- nearley
-
-const RULES = nearley.Grammar.fromCompiled(grammar)
-
-interface GivenToken extends Token {
-  readonly value: string
-}
-
-/** Hands nearley the tokens that were lexed for the whole file. */
-class TokenCursor implements nearley.Lexer {
-  #next = 0
-  constructor(readonly tokens: readonly Token[]) {}
-
-  reset(): void {}
-  next(): GivenToken | undefined {
-    const token = this.tokens[this.#next++]
-    if (token === undefined) return undefined
-    // Spelled out: spreading a token here is a third of the time that checking takes.
-    const { type, text, offset } = token
-    return { type, text, offset, value: text }
-  }
-  save(): nearley.LexerState {
-    return {}
-  }
-  formatError(): string {
-    return ''
-  }
-}
-
-interface EarleyState {
-  readonly rule: { readonly symbols: readonly (string | Terminal)[] }
-  readonly dot: number
-}
-interface EarleyColumn {
-  readonly states: readonly EarleyState[]
-  readonly scannable: readonly EarleyState[]
-}
-
-/** nearley's parser without its own error text, which walks every derivation, and with a view of where it stands. */
-class DeclarationParser extends nearley.Parser {
-  declare readonly table: readonly EarleyColumn[]
-
-  reportError(): string {
-    return ''
-  }
-
-  /** What may come after the last token that was taken. */
-  expected(): readonly Terminal[] {
-    const column = this.table[this.current]
-    const terminals = (column?.scannable ?? []).map((state) => state.rule.symbols[state.dot])
-    return terminals.filter((symbol): symbol is Terminal => typeof symbol === 'object')
-  }
-}
+// ---------------------------------------------------------------- readings
 
 function parseTokens(tokens: readonly Token[]): ParsedDeclaration {
-  const parser = new DeclarationParser(RULES, { lexer: new TokenCursor(tokens) })
-  try {
-    parser.feed('')
-  } catch (error) {
-    const token = tokens[parser.current]
-    if (token === undefined) throw error
-    return failed({ code: 'POL1009', ...explainUnexpected(token, parser.expected()), span: spanOfToken(token) })
+  const { node, faults } = readRule(tokens) ?? readWhole(tokens)
+  return node === null || faults.length > 0 ? failed(...faults) : { node, faults: [] }
+}
+
+function readWhole(tokens: readonly Token[]): Built | Failed {
+  const reading = read('declaration', tokens)
+  switch (reading.kind) {
+    case 'read':
+      return build(reading.derivation, tokens) as Built
+    case 'unexpected': {
+      const token = tokens[reading.at] as Token
+      return failed({ code: 'POL1009', ...explainUnexpected(token, reading.expected), span: spanOfToken(token) })
+    }
+    case 'ends-early':
+      return failed(endsEarly(tokens, reading.expected))
+    case 'ambiguous':
+      return failed(ambiguous(tokens, reading.count))
   }
-  const results = parser.results as readonly Built[]
-  const [result] = results
-  if (result === undefined) return failed(endsEarly(tokens, parser.expected()))
-  if (results.length > 1) return failed(ambiguous(tokens, results.length))
-  return result.faults.length > 0 ? failed(...result.faults) : { node: result.node, faults: [] }
 }
 
 function endsEarly(tokens: readonly Token[], expected: readonly Terminal[]): Fault {
@@ -305,20 +326,5 @@ function ambiguous(tokens: readonly Token[], count: number): Fault {
   }
 }
 
-/** How the parser fared with the text of one declaration: for tests that look for ambiguity and for cost out of proportion. */
-export interface ParseProfile {
-  /** Different parses; more than one is a fault of the grammar. */
-  readonly parses: number
-  /** States over all columns of the Earley table. */
-  readonly steps: number
-  readonly tokens: number
-}
-
-/** @throws where the text does not parse */
-export function profileParse(text: string): ParseProfile {
-  const tokens = tokenize(text).significant
-  const parser = new DeclarationParser(RULES, { lexer: new TokenCursor(tokens), keepHistory: true })
-  parser.feed('')
-  const steps = parser.table.reduce((sum, column) => sum + column.states.length, 0)
-  return { parses: parser.results.length, steps, tokens: tokens.length }
-}
+/** How the parser fares with the text of one declaration. @throws where the text does not parse */
+export const profileParse = (text: string): ParseProfile => profile(tokenize(text).significant)

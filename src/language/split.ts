@@ -57,6 +57,29 @@ export function split(text: string, tokens: readonly Token[]): readonly Segment[
   return segments
 }
 
+const CUT = new RegExp(`\\n(?=(?:${DECLARATION_WORDS.filter((word) => word !== 'after').join('|')})[ \\t])`, 'g')
+
+/**
+ * Where a text may be cut into pieces that are split one by one: at its start, at each line that begins with a declaration's
+ * word, at its end. The cut is right if the piece before it {@link endsClosed}: no token spans it, the lexer is in its main
+ * state, and such a word at the start of a line begins a declaration there, as {@link split} says; nor does any look ahead
+ * of `split` or of the lexer go past a closing bracket.
+ */
+export function possibleCuts(text: string): readonly number[] {
+  const cuts = [0]
+  for (const { index } of text.matchAll(CUT)) cuts.push(index + 1)
+  cuts.push(text.length)
+  return cuts
+}
+
+/** Whether nothing that follows could belong to the last segment. */
+export function endsClosed(segments: readonly Segment[]): boolean {
+  const last = segments.at(-1)
+  if (last === undefined) return true
+  const end = last.tokens.at(-1)
+  return last.fault === null && end?.type === 'punctuation' && (end.text === '}' || end.text === ']')
+}
+
 const CLOSERS: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
 
 function takeSegment(text: string, tokens: readonly Token[], first: number): Segment {

@@ -17,6 +17,11 @@ const HABITS: Readonly<Record<string, string>> = {
   '%': 'the arithmetic operators are `+ - * /`',
 }
 
+const FAULTY: ReadonlySet<string> = new Set(['unknown', 'bad_string', 'bad_number', 'timestamp', 'time', 'number'])
+
+/** False for the types of tokens that {@link faultOf} finds nothing in. */
+export const mayBeFaulty = ({ type }: Token): boolean => FAULTY.has(type)
+
 /** Null for a token that is fine by itself. */
 export function faultOf(token: Token): TokenFault | null {
   switch (token.type) {

@@ -29,13 +29,17 @@ const PAIRS: readonly (readonly [first: string, second: string, construct: strin
 /** Known first words of whole declarations that are still to come. */
 const DECLARATIONS: Readonly<Record<string, string>> = { limit: 'limit', after: 'after tool … label …' }
 
+/** Every word that one of the constructs begins with, for a quick no. */
+const BEGINNINGS: ReadonlySet<string> = new Set([...Object.keys(FUNCTIONS), ...PAIRS.map(([first]) => first), 'given'])
+
 /** The first such construct, or null. Told apart by words alone, since the grammar does not know them. */
 export function findUnavailable(tokens: readonly Token[]): Unavailable | null {
   const first = tokens[0]
   const declaration = first === undefined ? undefined : own(DECLARATIONS, first.text)
   if (first?.type === 'word' && declaration !== undefined) return { token: first, construct: declaration }
-  for (const [at, token] of tokens.entries()) {
-    if (token.type !== 'word' || tokens[at - 1]?.text === '.') continue
+  for (let at = 0; at < tokens.length; at++) {
+    const token = tokens[at] as Token
+    if (token.type !== 'word' || !BEGINNINGS.has(token.text) || tokens[at - 1]?.text === '.') continue
     const next = tokens[at + 1]
     const construct = next?.text === '(' ? own(FUNCTIONS, token.text) : undefined
     if (construct !== undefined && tokens[at - 1]?.text !== 'use' && tokens[at - 1]?.text !== 'template') {

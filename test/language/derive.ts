@@ -38,10 +38,10 @@ for (let changed = true; changed; ) {
   }
 }
 
-/** A random text that the grammar derives, chosen by `random` (any non-negative integers). */
-export function derive(random: () => number): string {
+/** A random text that the grammar derives from `start`, chosen by `random` (any non-negative integers). */
+export function derive(random: () => number, start = grammar.ParserStart): string {
   const words: string[] = []
-  const open: { readonly symbol: Symbol; readonly depth: number }[] = [{ symbol: grammar.ParserStart, depth: 0 }]
+  const open: { readonly symbol: Symbol; readonly depth: number }[] = [{ symbol: start, depth: 0 }]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { symbol, depth } = next
     if (typeof symbol !== 'string') {

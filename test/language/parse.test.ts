@@ -3,8 +3,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { build, read as readDerivation } from '../../src/language/derivation.js'
+import { tokenize } from '../../src/language/lexer.js'
 import { ParseCache, parseFile, profileParse } from '../../src/language/parse.js'
 import { printDeclaration } from '../../src/language/print.js'
+import { readRule } from '../../src/language/rule-clauses.js'
+import { type Segment, split } from '../../src/language/split.js'
 import { declaration, withoutSpans } from './arbitrary.js'
 import { derive } from './derive.js'
 
@@ -47,6 +51,83 @@ t.test('no text that the grammar derives has two parses', (t) => {
     }),
     { numRuns: 1_000, interruptAfterTimeLimit: 5_000 },
   )
+  t.end()
+})
+
+/** One cache for all runs, so that pieces meet in every order. */
+const WARM = new ParseCache()
+/** Beginnings and ends that a cut could get wrong. */
+const ROWS = [
+  'rule A {',
+  'rule A { deny }',
+  'rule A { when x matches',
+  'tags [a',
+  'tags [',
+  'list a = [x]',
+  'list a',
+  'tool t { a: string }',
+  'tool t {} tags [a:b]',
+  'policy p for tool list',
+  'fleet',
+  'policy q "x"',
+  'import tools from',
+  'use t(a) as B',
+  'limit L { deny }',
+  'after tool x',
+  '}',
+  ']',
+  '"unclosed',
+]
+const byNumber = (a: number | undefined, b: number | undefined): number => (a ?? 0) - (b ?? 0)
+const segmentAt = (segments: readonly Segment[], at: number): number | undefined =>
+  segments.findLast(({ tokens }) => (tokens[0]?.offset ?? 0) <= at)?.tokens[0]?.offset
+
+t.test('a file reads the same in pieces as its declarations do one by one', (t) => {
+  const rows = fc.array(fc.oneof(declaration.map(printDeclaration), fc.constantFrom(...ROWS)), { maxLength: 6 })
+  fc.assert(
+    fc.property(rows, fc.constantFrom('\n', '\n\n', '\n# note\n', ' ', '\r\n'), (texts, between) => {
+      const text = texts.join(between)
+      const cached = parseFile('p.policy', bytes(text), WARM)
+      const segments = split(text, tokenize(text).significant)
+      const offsets = segments.map(({ tokens }) => tokens[0]?.offset)
+      const found = [
+        ...cached.file.declarations.map(({ offset }) => offset),
+        ...cached.diagnostics.map(({ location }) => segmentAt(segments, location.start)),
+      ]
+      assert.deepEqual([...new Set(found)].sort(byNumber), offsets, text)
+      const alone = segments.map(({ tokens }) => {
+        const end = tokens.at(-1)
+        return text.slice(tokens[0]?.offset, (end?.offset ?? 0) + (end?.text.length ?? 0))
+      })
+      const nodes = alone.flatMap((part) =>
+        parseFile('p.policy', bytes(part)).file.declarations.map(({ node }) => node),
+      )
+      assert.deepEqual(
+        cached.file.declarations.map(({ node }) => node),
+        nodes,
+        text,
+      )
+    }),
+    { numRuns: 300, interruptAfterTimeLimit: 5_000 },
+  )
+  t.end()
+})
+
+t.test('a text that the grammar derives reads the same clause by clause as whole', (t) => {
+  let read = 0
+  fc.assert(
+    fc.property(fc.infiniteStream(fc.nat(1_000_000)), (numbers) => {
+      const tokens = tokenize(`rule X { ${derive(() => numbers.next().value as number, 'clauses')} }`).significant
+      const clauses = readRule(tokens)
+      if (clauses === null) return
+      read++
+      const whole = readDerivation('declaration', tokens)
+      assert.equal(whole.kind, 'read')
+      if (whole.kind === 'read') assert.deepEqual(clauses, build(whole.derivation, tokens))
+    }),
+    { numRuns: 2_000, interruptAfterTimeLimit: 5_000 },
+  )
+  t.ok(read > 100, `${read} rules read`)
   t.end()
 })
 

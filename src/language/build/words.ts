@@ -27,3 +27,6 @@ export const dotted = (left: Identifier, right: Token): Identifier => ({
 })
 
 export const text = (token: Token | null): string => (token === null ? '' : parseString(token.text))
+
+/** The postprocessor of a production that only hands on its one part. */
+export const only = <T>(parts: readonly T[]): T => parts[0] as T
