@@ -1,4 +1,4 @@
-import type { DeclaredTool } from './compiler/policy-set.js'
+import type { DeclaredTool } from './compiler/declared-tool.js'
 import { decide } from './engine/decide.js'
 import { visibleTools } from './engine/visible-tools.js'
 import type { AuditLog, AuditRecord } from './model/audit-record.js'

@@ -35,7 +35,12 @@ export async function goodBundle(folder: string, err: Terminal): Promise<Checked
 
 /** @throws {UsageError} for a tenant that the bundle does not have */
 export function policySetOf(bundle: CheckedBundle, tenant: string): PolicySet {
-  if (bundle.tenants.has(tenant)) return compilePolicySet(bundle, tenant)
+  return compilePolicySet(bundle, knownTenant(bundle, tenant))
+}
+
+/** @throws {UsageError} for a tenant that the bundle does not have */
+export function knownTenant(bundle: CheckedBundle, tenant: string): string {
+  if (bundle.tenants.has(tenant)) return tenant
   throw new UsageError(
     `no tenant \`${tenant}\`; the folder has ${[...bundle.tenants.keys()].map((t) => `\`${t}\``).join(', ')}`,
   )

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { explainIndex, type IndexedRule } from '../compiler/explain-index.js'
-import { goodBundle, policySetOf } from './bundle.js'
+import { goodBundle, knownTenant } from './bundle.js'
 import type { ExitCode, Io } from './command.js'
 import { snakeCase } from './snake-case.js'
 import { type Column, clean, jsonLine, plural, table } from './terminal.js'
@@ -23,7 +23,7 @@ export function explainIndexCommand(io: Io, end: (code: ExitCode) => void): Comm
 
 async function run(io: Io, folder: string, flags: Flags): Promise<ExitCode> {
   const bundle = await goodBundle(folder, io.err)
-  const rules = explainIndex(policySetOf(bundle, flags.tenant))
+  const rules = explainIndex(bundle, knownTenant(bundle, flags.tenant))
   const scanned = rules.filter((rule) => rule.access === 'scan')
   if (flags.json === true) await io.out.write(jsonLine({ scanned: scanned.length, rules: rules.map(asJson) }))
   else await printTable(io, rules, scanned)

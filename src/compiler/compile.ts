@@ -7,6 +7,9 @@ import type { Effect } from '../model/outcome.js'
 import { toObligation, toRequirement } from './approval.js'
 import { COMPILE_CODES, CompileError } from './compile-error.js'
 import { MAX_RULE_COST, staticCost } from './cost.js'
+import { type DeclaredTool, packTool } from './declared-tool.js'
+import { Demands } from './demands.js'
+import { EntryWriter } from './entries.js'
 import {
   type Clause,
   compareDefaults,
@@ -16,7 +19,8 @@ import {
   type Layer,
   type RuleEntry,
 } from './entry.js'
-import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, type Findings, RULE_FINDING } from './findings.js'
+import { APPROVAL_BY_TENANT_TAG, DEFAULT_FINDING, RULE_FINDING } from './findings.js'
+import type { PolicyImage } from './image.js'
 import {
   isEverything,
   type Lifted,
@@ -27,76 +31,100 @@ import {
   type Vocabulary,
 } from './lift.js'
 import { NamePatterns, type Tags } from './names.js'
-import { type DeclaredTool, PolicySet } from './policy-set.js'
-import { TRUE, toTruth } from './predicate/truth.js'
+import { openPolicySet, type PolicySet } from './policy-set.js'
 import { Predicates } from './predicates.js'
 import { RegexError } from './regex.js'
-import { type IndexedEntry, RuleIndex } from './rule-index.js'
+import { RuleIndex } from './rule-index.js'
+import { StringPoolBuilder } from './string-pool.js'
 
 const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new Map(), tests: [] }
 
 /**
- * Compiles the policies that judge one tenant's calls: the fleet's and the tenant's own. A tenant that the bundle does not
- * know has no policies of its own, so every call of it is denied.
+ * Compiles the policies that judge one tenant's calls, the fleet's and the tenant's own, to an image. A tenant that the bundle
+ * does not know has no policies of its own, so every call of it is denied.
  *
+ * @param tenant null for one image that serves every tenant without policies of its own
  * @throws {CompileError} naming every rule over a limit; a bundle with errors among its diagnostics must not get here
  */
-export function compilePolicySet(bundle: CheckedBundle, tenant: string): PolicySet {
-  const own = bundle.tenants.get(tenant) ?? EMPTY_LAYER
-  const compilation = new Compilation(tenant, declaredTools(bundle.fleet, own), bundle.fleet.tools)
+export function compile(bundle: CheckedBundle, tenant: string | null): PolicyImage {
+  return compileToIndex(bundle, tenant).image
+}
+
+/** Compiles and opens in one go, for whoever need not keep an event loop running. */
+export function compilePolicySet(bundle: CheckedBundle, tenant: string | null): PolicySet {
+  return openPolicySet(compile(bundle, tenant))
+}
+
+/** The image, and what the compiler knows of it that deciding does not need. */
+export function compileToIndex(bundle: CheckedBundle, tenant: string | null): Compiled {
+  return addLayers(bundle, tenant).finish(bundle.revision)
+}
+
+function addLayers(bundle: CheckedBundle, tenant: string | null): Compilation {
+  const own = (tenant === null ? undefined : bundle.tenants.get(tenant)) ?? EMPTY_LAYER
+  const compilation = new Compilation(tenant, bundle.fleet, own)
   compilation.addLayer('fleet', bundle.fleet)
   compilation.addLayer('tenant', own)
-  return compilation.finish(bundle.revision)
+  return compilation
 }
 
 /**
- * What only compiling finds, for every tenant of a bundle that has no errors, and for one that has no policies of its own: a
- * rule of the fleet is named once.
+ * What only compiling finds, for every tenant of a bundle that has no errors, and for those that have no policies of their
+ * own: a rule of the fleet is named once.
  */
 export function compileDiagnostics(bundle: CheckedBundle): readonly Diagnostic[] {
   const found = new Map<string, Diagnostic>()
-  for (const tenant of [...bundle.tenants.keys(), '']) {
-    try {
-      compilePolicySet(bundle, tenant)
-    } catch (error) {
-      if (!(error instanceof CompileError)) throw error
-      for (const diagnostic of error.diagnostics) {
-        const { file, start } = diagnostic.location
-        found.set(JSON.stringify([file, start, diagnostic.code]), diagnostic)
-      }
+  for (const tenant of [...bundle.tenants.keys(), null]) {
+    for (const diagnostic of addLayers(bundle, tenant).diagnostics) {
+      const { file, start } = diagnostic.location
+      found.set(JSON.stringify([file, start, diagnostic.code]), diagnostic)
     }
   }
   return [...found.values()]
 }
 
-interface Draft {
+export interface Compiled {
+  readonly image: PolicyImage
+  readonly drafts: readonly Draft[]
+  readonly index: RuleIndex
+}
+
+/** An entry on its way into the image. */
+export interface Draft {
   readonly entry: Entry
   readonly lifted: Lifted
+  readonly clauses: readonly DraftClause[]
+  /** Null for a default. */
+  readonly rule: CheckedRule | null
+  /** A rule's second entry, for tools that only the tenant tagged. */
+  readonly isSecond: boolean
+}
+
+interface DraftClause extends Clause {
+  readonly expr: Expr
 }
 
 class Compilation {
-  readonly #predicates: Predicates
-  readonly #vocabulary: Vocabulary
+  readonly tenant: string | null
+  readonly diagnostics: Diagnostic[] = []
+  readonly #tools: ReadonlyMap<string, DeclaredTool>
+  readonly #fleetTools: CheckedLayer['tools']
+  readonly #strings = new StringPoolBuilder()
+  readonly #predicates = new Predicates(this.#strings)
+  readonly #vocabulary: Vocabulary = {
+    tools: new NamePatterns(),
+    environments: new NamePatterns(),
+    features: new Map(),
+    predicates: this.#predicates,
+  }
+  readonly #demands = new Demands()
   readonly #drafts: Draft[] = []
   readonly #always: DefaultEntry[] = []
-  readonly #diagnostics: Diagnostic[] = []
 
-  constructor(
-    readonly tenant: string,
-    readonly tools: ReadonlyMap<string, DeclaredTool>,
-    readonly fleetTools: CheckedLayer['tools'],
-  ) {
-    // What a tenant declares says nothing to the fleet's rules: none of them may be dodged by a declaration.
-    this.#predicates = new Predicates({
-      fleet: (tool) => fleetTools.get(tool)?.parameters,
-      tenant: (tool) => tools.get(tool)?.parameters,
-    })
-    this.#vocabulary = {
-      tools: new NamePatterns(),
-      environments: new NamePatterns(),
-      features: new Map(),
-      predicates: this.#predicates,
-    }
+  constructor(tenant: string | null, fleet: CheckedLayer, own: CheckedLayer) {
+    this.tenant = tenant
+    this.#tools = declaredTools(fleet, own)
+    this.#fleetTools = fleet.tools
   }
 
   addLayer(layer: Layer, checked: CheckedLayer): void {
@@ -106,33 +134,41 @@ class Compilation {
     }
   }
 
-  finish(revision: string): PolicySet {
-    if (this.#diagnostics.length > 0) throw new CompileError(this.#diagnostics)
+  finish(revision: string): Compiled {
+    if (this.diagnostics.length > 0) throw new CompileError(this.diagnostics)
     const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
-    const indexed = drafts.map(({ entry, lifted }, number) => this.#toIndexed(entry, lifted, number))
     const tags = new Map<string, Tags>()
-    for (const { name, tags: all } of this.tools.values())
-      tags.set(name, { all, fleet: this.fleetTools.get(name)?.tags ?? null })
-    return new PolicySet({
+    for (const { name, tags: all } of this.#tools.values())
+      tags.set(name, { all, fleet: this.#fleetTools.get(name)?.tags ?? null })
+    const demands = this.#demands
+    const entries = new EntryWriter(this.#strings)
+    for (const { entry, lifted } of drafts) {
+      const { toolTerms, scopeToolTerms, envTerms, scopeEnvTerms } = lifted
+      const toolScope = demands.intern(toolTerms.slice(0, scopeToolTerms))
+      entries.add(entry, toolScope, demands.intern(envTerms.slice(0, scopeEnvTerms)))
+    }
+    const everything = demands.intern([])
+    for (const entry of this.#always.sort(compareDefaults)) entries.add(entry, everything, everything)
+    const index = new RuleIndex(drafts, this.#vocabulary, demands, this.#strings)
+    const declarations = this.#vocabulary.tools.rows(tags).map((name) => {
+      const tool = this.#tools.get(name)
+      return tool === undefined ? -1 : this.#strings.add(packTool(tool))
+    })
+    const image: PolicyImage = {
       revision,
       tenant: this.tenant,
-      tools: this.tools,
-      entries: drafts.map(({ entry }) => entry),
-      lifted: drafts.map(({ lifted }) => lifted),
-      always: { findings: alwaysFindings(this.#always), defaults: this.#always.sort(compareDefaults) },
-      predicates: this.#predicates,
-      index: new RuleIndex(indexed, this.#vocabulary, tags),
-    })
-  }
-
-  #toIndexed(entry: Entry, lifted: Lifted, number: number): IndexedEntry {
-    const { costs } = this.#predicates
-    const clauses = entry.clauses.filter(({ expr }) => !lifted.settled.includes(expr))
-    const all = [...entry.scope, ...clauses.map(({ predicate }) => predicate)]
-    const predicates = all.filter((predicate, at) => all.indexOf(predicate) === at)
-    predicates.sort((a, b) => costs[a]! - costs[b]!)
-    const { equalities, ranges } = lifted
-    return { entry: number, predicates, unknownMatches: entry.unknownMatches, equalities, ranges, lifted }
+      programs: index.finish(),
+      predicates: this.#predicates.finish(),
+      entries: entries.finish(),
+      tools: this.#vocabulary.tools.finish(tags, this.#strings),
+      environments: this.#vocabulary.environments.finish(new Map(), this.#strings),
+      demands: demands.finish(),
+      declarations: Int32Array.from(declarations),
+      always: Int32Array.from(this.#always, (_, at) => drafts.length + at),
+      // Last, for the other sections add their texts.
+      strings: this.#strings.finish(),
+    }
+    return { image, drafts, index }
   }
 
   #addDefault(layer: Layer, policy: CheckedPolicy): void {
@@ -146,16 +182,13 @@ class Compilation {
       layer,
       policy: policy.name,
       finding: DEFAULT_FINDING[outcome],
-      scope: lifted.scope,
-      clauses: [],
-      unknownMatches: false,
-      checked: policy,
       outcome,
       approval:
         effect.kind === 'default-approval' ? toRequirement(effect.approval, `default of ${policy.name}`, false) : null,
     }
-    if (policy.speaksFor.every((term) => term.kind === 'scope' && term.on === 'tenant')) this.#always.push(entry)
-    else this.#drafts.push({ entry, lifted })
+    const speaksForAll = policy.speaksFor.every((term) => term.kind === 'scope' && term.on === 'tenant')
+    if (speaksForAll && lifted.scope.length === 0) this.#always.push(entry)
+    else this.#drafts.push({ entry, lifted, clauses: [], rule: null, isSecond: false })
   }
 
   #addRule(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy, rule: CheckedRule): void {
@@ -181,19 +214,26 @@ class Compilation {
     rule: CheckedRule,
     scope: CheckedRule['scope'],
     conjuncts: readonly Expr[],
-    tagged: { readonly tags: 'tag' | 'fleet-tag'; readonly except: Lifted['exceptToolTerms'] } | null,
+    tagged: { readonly tags: 'tag' | 'fleet-tag'; readonly except: Lifted['toolTerms'] | null } | null,
   ): Lifted | null {
     const drafted = nothingLifted()
     if (!this.#liftScope(layer, scope, tagged?.tags ?? 'tag', drafted)) return null
-    drafted.exceptToolTerms = tagged?.except?.slice(0, drafted.scopeToolTerms) ?? null
+    if (tagged !== null && tagged.except !== null) {
+      const demand = this.#demands.intern(tagged.except.slice(0, drafted.scopeToolTerms))
+      drafted.scope.push(this.#predicates.ofDemand('notTool', demand))
+    }
     const clauses = this.#toClauses(layer, conjuncts, rule, checked)
     if (clauses === null) return null
     for (const { expr } of clauses) liftConjunct(expr, checked.lists, drafted, this.#vocabulary)
-    if (rule.active !== null) drafted.scope.push(this.#activePredicate(rule.active))
+    if (rule.active !== null) {
+      const { fromMs, untilMs } = rule.active
+      drafted.scope.push(this.#predicates.ofScope({ kind: 'active', fromMs, untilMs }, 1))
+    }
     const lifted = trimmed(drafted)
     const entry = toRuleEntry(layer, rule, lifted.scope, clauses)
-    const tightens = lifted.exceptToolTerms !== null && !rule.monitor
-    this.#drafts.push({ entry: tightens ? { ...entry, finding: APPROVAL_BY_TENANT_TAG } : entry, lifted })
+    const isSecond = tagged !== null && tagged.except !== null
+    const found = isSecond && !rule.monitor ? { ...entry, finding: APPROVAL_BY_TENANT_TAG } : entry
+    this.#drafts.push({ entry: found, lifted, clauses, rule, isSecond })
     return lifted
   }
 
@@ -205,7 +245,7 @@ class Compilation {
   #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
     const cost = conjuncts.reduce((sum, expr) => sum + staticCost(expr), 0)
     if (cost <= MAX_RULE_COST) return true
-    this.#diagnostics.push({
+    this.diagnostics.push({
       code: COMPILE_CODES.tooCostly,
       severity: 'error',
       message: `rule \`${rule.id}\` may cost ${cost} steps a call, over the limit of ${MAX_RULE_COST}`,
@@ -221,12 +261,17 @@ class Compilation {
     conjuncts: readonly Expr[],
     rule: CheckedRule,
     checked: CheckedLayer,
-  ): readonly Clause[] | null {
+  ): readonly DraftClause[] | null {
     try {
-      return conjuncts.map((expr) => ({ expr, predicate: this.#predicates.ofCondition(expr, checked.lists, layer) }))
+      return conjuncts.map((expr) => ({
+        expr,
+        predicate: this.#predicates.ofCondition(expr, checked.lists, layer),
+        text: rule.excerpt(expr.span),
+        location: rule.locate(expr.span),
+      }))
     } catch (error) {
       if (!(error instanceof RegexError) && !(error instanceof RangeError)) throw error
-      this.#diagnostics.push({
+      this.diagnostics.push({
         code: COMPILE_CODES.cannotCompile,
         severity: 'error',
         message: `rule \`${rule.id}\` cannot be compiled: ${error.message}`,
@@ -234,15 +279,6 @@ class Compilation {
       })
       return null
     }
-  }
-
-  #activePredicate({ fromMs, untilMs }: NonNullable<CheckedRule['active']>): number {
-    return this.#predicates.ofScope(JSON.stringify(['active', fromMs, untilMs]), 1, () => {
-      if (fromMs === null && untilMs === null) return () => TRUE
-      const from = fromMs ?? Number.NEGATIVE_INFINITY
-      const until = untilMs ?? Number.POSITIVE_INFINITY
-      return (frame) => toTruth(frame.nowMs >= from && frame.nowMs < until)
-    })
   }
 }
 
@@ -279,7 +315,6 @@ function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], 
     scope,
     clauses,
     unknownMatches: effect !== 'ALLOW' && !rule.unknownMeansNoMatch,
-    rule,
     effect,
     monitor: rule.monitor,
     matched,
@@ -307,12 +342,6 @@ function effectOf(effect: RuleEffect): Effect {
   }
 }
 
-function alwaysFindings(defaults: readonly DefaultEntry[]): Record<Layer, Findings> {
-  const findings = { fleet: 0, tenant: 0 }
-  for (const { layer, finding } of defaults) findings[layer] |= finding
-  return findings
-}
-
 const EFFECT_ORDER: Readonly<Record<Effect, number>> = {
   DENY: 0,
   DENY_EXCEPT_APPROVAL: 1,
@@ -327,24 +356,25 @@ function compareEntries(a: Entry, b: Entry): number {
   return (
     EFFECT_ORDER[a.effect] - EFFECT_ORDER[b.effect] ||
     compareTexts(a.policy, b.policy) ||
-    compareTexts(a.rule.id, b.rule.id) ||
+    compareTexts(a.matched.ruleId, b.matched.ruleId) ||
     compareTexts(a.layer, b.layer) ||
-    compareTexts(a.rule.location.file, b.rule.location.file) ||
-    a.rule.location.start - b.rule.location.start
+    compareTexts(a.matched.location.file, b.matched.location.file) ||
+    a.matched.location.start - b.matched.location.start
   )
 }
 
-function declaredTools(...layers: readonly CheckedLayer[]): ReadonlyMap<string, DeclaredTool> {
+function declaredTools(fleet: CheckedLayer, own: CheckedLayer): ReadonlyMap<string, DeclaredTool> {
   const tools = new Map<string, DeclaredTool>()
-  for (const layer of layers) {
+  for (const layer of [fleet, own]) {
     for (const { name, tags, parameters } of layer.tools.values()) {
       const known = tools.get(name)
       tools.set(name, {
         name,
         tags: [...new Set([...(known?.tags ?? []), ...tags])].sort(),
         parameters: new Set([...(known?.parameters ?? []), ...parameters.keys()]),
+        fleetParameters: layer === fleet ? new Set(parameters.keys()) : (known?.fleetParameters ?? null),
       })
     }
   }
-  return new Map([...tools].sort(([a], [b]) => compareTexts(a, b)))
+  return tools
 }

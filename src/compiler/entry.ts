@@ -1,45 +1,44 @@
-import type { Expr } from '../language/ast.js'
-import type { CheckedPolicy, CheckedRule } from '../language/checked.js'
 import type { ApprovalRequirement, MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome } from '../model/outcome.js'
+import type { Location } from '../model/span.js'
 import type { Findings } from './findings.js'
 
 export type Layer = 'fleet' | 'tenant'
 
 /** A condition that must hold by itself: a conjunct of a rule's `when` clauses. */
 export interface Clause {
-  readonly expr: Expr
   readonly predicate: number
+  /** As the author wrote it, and where. */
+  readonly text: string
+  readonly location: Location
 }
 
 interface EntryBase {
   readonly layer: Layer
   readonly policy: string
   readonly finding: Findings
-  /** Predicates of the scope, which are true or false, never unknown. Tool and environment are decided by the index. */
-  readonly scope: readonly number[]
-  readonly clauses: readonly Clause[]
-  /** Restrictive rules count as matched where a condition is unknown, unless the author said otherwise. */
-  readonly unknownMatches: boolean
 }
 
-/** A rule with all that an answer says about it, made when the policies are compiled. */
+/** A rule with all that an answer says about it. */
 export interface RuleEntry extends EntryBase {
   readonly kind: 'rule'
-  readonly rule: CheckedRule
   readonly effect: Effect
   readonly monitor: boolean
+  /** Restrictive rules count as matched where a condition is unknown, unless the author said otherwise. */
+  readonly unknownMatches: boolean
   /** As it stands in answers, but for `indeterminate`, which is the call's. */
   readonly matched: MatchedRule
   /** What REQUIRE_APPROVAL and DENY_EXCEPT_APPROVAL ask for. */
   readonly approval: ApprovalRequirement | null
   readonly obligations: readonly Obligation[]
+  /** Predicates of the scope, which are true or false, never unknown. Tool and environment are no predicates. */
+  readonly scope: readonly number[]
+  readonly clauses: readonly Clause[]
 }
 
 /** What a policy says when no rule of its layer matches; it holds for the calls that the policy speaks for. */
 export interface DefaultEntry extends EntryBase {
   readonly kind: 'default'
-  readonly checked: CheckedPolicy
   readonly outcome: Outcome
   readonly approval: ApprovalRequirement | null
 }

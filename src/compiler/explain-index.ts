@@ -1,12 +1,13 @@
 import type { Expr, ScopeTerm } from '../language/ast.js'
-import type { CheckedRule } from '../language/checked.js'
+import type { CheckedBundle, CheckedRule } from '../language/checked.js'
 import type { Effect } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
+import { compileToIndex } from './compile.js'
 import { staticCost } from './cost.js'
 import type { Layer } from './entry.js'
 import type { Feature, Lifted, RangeKey } from './lift.js'
 import { type Pattern, spellPatterns } from './names.js'
-import type { PolicySet } from './policy-set.js'
+import type { RuleIndex } from './rule-index.js'
 
 /**
  * How a call finds a rule: by one spelled-out name or value, by one of a set, by the automaton over prefixes, suffixes and
@@ -38,17 +39,12 @@ export interface IndexedRule extends Access {
   readonly whyScan: string | null
 }
 
-/** How the index reaches each rule, in the order in which answers list rules. */
-export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
-  const { entries, index, lifted } = policySet
-  const buckets = index.bucketCounts()
-  const branches = index.branches()
-  const walked = index.walkedForEveryTool()
-  return entries.flatMap((entry, number) => {
-    // A rule with a second entry, for tools that only the tenant tagged, is listed once.
-    if (entry.kind !== 'rule' || lifted[number]!.exceptToolTerms !== null) return []
-    const { rule } = entry
-    const { sources, equalities, ranges } = lifted[number]!
+/** How the index reaches each rule that judges a tenant's calls, in the order in which answers list rules. */
+export function explainIndex(bundle: CheckedBundle, tenant: string): readonly IndexedRule[] {
+  const { drafts, index } = compileToIndex(bundle, tenant)
+  return drafts.flatMap(({ entry, lifted, clauses, rule, isSecond }, number) => {
+    if (entry.kind !== 'rule' || rule === null || isSecond) return []
+    const { sources, equalities, ranges } = lifted
     const keys = [...equalities.map(({ source }) => source), ...ranges.flatMap((range) => range.sources)]
     return {
       ruleId: rule.id,
@@ -56,24 +52,29 @@ export function explainIndex(policySet: PolicySet): readonly IndexedRule[] {
       layer: entry.layer,
       effect: entry.effect,
       location: rule.location,
-      ...accessOf(number, rule),
+      ...accessOf(index, number, lifted, rule),
       lifted: [...sources, ...keys].map((source) => textOf(source, rule)),
-      buckets: buckets[number]!,
-      cost: entry.clauses.reduce((sum, { expr }) => sum + staticCost(expr), entry.scope.length),
+      buckets: index.programCounts[number]!,
+      cost: clauses.reduce((sum, { expr }) => sum + staticCost(expr), entry.scope.length),
     }
   })
+}
 
-  function accessOf(number: number, rule: CheckedRule): Pick<IndexedRule, 'access' | 'by' | 'within' | 'whyScan'> {
-    const anchor = index.anchorOf(number)
-    const branch = branches.get(number)
-    const within = branch === undefined ? null : accessWithin(lifted[number]!, branch.feature, rule)
-    if (anchor !== undefined) {
-      const by = spellPatterns(anchor.on, anchor.patterns)
-      return { access: pathOf(anchor.patterns), by, within, whyScan: null }
-    }
-    if (within !== null && !walked.has(number)) return { ...within, within: null, whyScan: null }
-    return { access: 'scan', by: '', within: null, whyScan: whyScan(lifted[number]!, rule) }
+function accessOf(
+  index: RuleIndex,
+  number: number,
+  lifted: Lifted,
+  rule: CheckedRule,
+): Pick<IndexedRule, 'access' | 'by' | 'within' | 'whyScan'> {
+  const anchor = index.anchorOf(number)
+  const feature = index.featureOf(number)
+  const within = feature === undefined ? null : accessWithin(lifted, feature, rule)
+  if (anchor !== undefined) {
+    const by = spellPatterns(anchor.on, anchor.patterns)
+    return { access: pathOf(anchor.patterns), by, within, whyScan: null }
   }
+  if (within !== null && !index.walkedForEveryTool.has(number)) return { ...within, within: null, whyScan: null }
+  return { access: 'scan', by: '', within: null, whyScan: whyScan(lifted, rule) }
 }
 
 function accessWithin({ equalities, ranges }: Lifted, feature: Feature, rule: CheckedRule): Access {

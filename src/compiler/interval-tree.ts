@@ -1,108 +1,127 @@
+import { Ints } from './ints.js'
+
 /** Numbers from `low` to `high`, both included; an open end is infinite. */
 export interface Interval {
   readonly low: number
   readonly high: number
 }
 
-interface Node {
-  readonly centre: number
-  readonly members: readonly number[]
-  readonly left: Node | null
-  readonly right: Node | null
+/**
+ * Finds those of n intervals that hold a value in O(log n + found) steps: Edelsbrunner's interval trees (1980), flat, many in
+ * one set of arrays. A node has the intervals that hold its centre, once by ascending low and once by descending high end, so
+ * that a value left or right of the centre looks at those that hold it and at one more. What stands for an interval is an
+ * integer of the caller's.
+ */
+export interface TreeSection {
+  readonly centres: Float64Array<ArrayBuffer>
+  /** Nodes, or -1. */
+  readonly left: Int32Array<ArrayBuffer>
+  readonly right: Int32Array<ArrayBuffer>
+  /** By node, and one more: where its intervals begin. */
+  readonly first: Int32Array<ArrayBuffer>
+  readonly byLow: Int32Array<ArrayBuffer>
+  readonly lows: Float64Array<ArrayBuffer>
+  readonly byHigh: Int32Array<ArrayBuffer>
+  readonly highs: Float64Array<ArrayBuffer>
 }
 
-/**
- * Finds those of n intervals that hold a value in O(log n + found) steps: Edelsbrunner's interval tree (1980), flat. A node
- * has the intervals that hold its centre, once by ascending low and once by descending high end, so that a value left or
- * right of the centre looks at those that hold it and at one more. Intervals are named by their position; empty ones are
- * never found.
- */
-export class IntervalTree {
-  readonly #centres: Float64Array
-  /** Nodes, or -1. */
-  readonly #left: Int32Array
-  readonly #right: Int32Array
-  /** A node's intervals stand from here up to the next node's. */
-  readonly #first: Int32Array
-  readonly #byLow: Int32Array
-  readonly #lows: Float64Array
-  readonly #byHigh: Int32Array
-  readonly #highs: Float64Array
-
-  constructor(intervals: readonly Interval[]) {
-    const numbers = intervals.flatMap(({ low, high }, at) => (low <= high ? [at] : []))
-    const nodes: Node[] = []
-    build(numbers, intervals, nodes)
-    const places = new Map(nodes.map((node, at) => [node, at]))
-    const placeOf = (node: Node | null) => (node === null ? -1 : places.get(node)!)
-    this.#centres = Float64Array.from(nodes, ({ centre }) => centre)
-    this.#left = Int32Array.from(nodes, ({ left }) => placeOf(left))
-    this.#right = Int32Array.from(nodes, ({ right }) => placeOf(right))
-    this.#first = new Int32Array(nodes.length + 1)
-    nodes.forEach(({ members }, at) => {
-      this.#first[at + 1] = this.#first[at]! + members.length
-    })
-    const low = (at: number) => intervals[at]!.low
-    const high = (at: number) => intervals[at]!.high
-    this.#byLow = Int32Array.from(nodes.flatMap(({ members }) => [...members].sort((a, b) => compare(low(a), low(b)))))
-    this.#byHigh = Int32Array.from(
-      nodes.flatMap(({ members }) => [...members].sort((a, b) => compare(high(b), high(a)))),
-    )
-    this.#lows = Float64Array.from(this.#byLow, low)
-    this.#highs = Float64Array.from(this.#byHigh, high)
-  }
+export class TreeBuilder {
+  readonly #centres: number[] = []
+  readonly #left = new Ints()
+  readonly #right = new Ints()
+  readonly #first = new Ints()
+  readonly #byLow = new Ints()
+  readonly #lows: number[] = []
+  readonly #byHigh = new Ints()
+  readonly #highs: number[] = []
 
   /**
-   * @param value any number but NaN
-   * @param found takes the intervals that hold the value, in no order; must have room for all
-   * @returns how many there are
+   * @param items what stands for each interval; empty intervals are never found
+   * @returns the root, or -1
    */
-  find(value: number, found: Int32Array): number {
-    let count = 0
-    let node = this.#centres.length === 0 ? -1 : 0
-    while (node >= 0) {
-      const centre = this.#centres[node]!
-      const end = this.#first[node + 1]!
-      let at = this.#first[node]!
-      if (value <= centre) {
-        while (at < end && this.#lows[at]! <= value) found[count++] = this.#byLow[at++]!
-        node = value === centre ? -1 : this.#left[node]!
-      } else {
-        while (at < end && this.#highs[at]! >= value) found[count++] = this.#byHigh[at++]!
-        node = this.#right[node]!
-      }
-    }
-    return count
+  add(intervals: readonly Interval[], items: ArrayLike<number>): number {
+    const numbers = [...intervals.keys()].filter((at) => intervals[at]!.low <= intervals[at]!.high)
+    return this.#build(numbers, intervals, items)
   }
-}
 
-/** The median of the ends is the centre: at most half of the intervals lie wholly on either side of it. */
-function build(numbers: readonly number[], intervals: readonly Interval[], nodes: Node[]): Node | null {
-  if (numbers.length === 0) return null
-  const ends = Float64Array.from(numbers.flatMap((at) => [intervals[at]!.low, intervals[at]!.high])).sort()
-  const centre = ends[numbers.length]!
-  const place = nodes.length
-  const node = {
-    centre,
-    members: numbers.filter((at) => intervals[at]!.low <= centre && centre <= intervals[at]!.high),
-    left: null as Node | null,
-    right: null as Node | null,
+  finish(): TreeSection {
+    this.#first.push(this.#byLow.length)
+    return {
+      centres: Float64Array.from(this.#centres),
+      left: this.#left.toArray(),
+      right: this.#right.toArray(),
+      first: this.#first.toArray(),
+      byLow: this.#byLow.toArray(),
+      lows: Float64Array.from(this.#lows),
+      byHigh: this.#byHigh.toArray(),
+      highs: Float64Array.from(this.#highs),
+    }
   }
-  nodes[place] = node
-  node.left = build(
-    numbers.filter((at) => intervals[at]!.high < centre),
-    intervals,
-    nodes,
-  )
-  node.right = build(
-    numbers.filter((at) => intervals[at]!.low > centre),
-    intervals,
-    nodes,
-  )
-  return node
+
+  /** The median of the ends is the centre: at most half of the intervals lie wholly on either side of it. */
+  #build(numbers: readonly number[], intervals: readonly Interval[], items: ArrayLike<number>): number {
+    if (numbers.length === 0) return -1
+    const ends = new Float64Array(2 * numbers.length)
+    numbers.forEach((at, i) => {
+      ends[2 * i] = intervals[at]!.low
+      ends[2 * i + 1] = intervals[at]!.high
+    })
+    const centre = ends.sort()[numbers.length]!
+    const node = this.#centres.push(centre) - 1
+    this.#left.push(-1)
+    this.#right.push(-1)
+    this.#first.push(this.#byLow.length)
+    const before: number[] = []
+    const members: number[] = []
+    const after: number[] = []
+    for (const at of numbers) {
+      const { low, high } = intervals[at]!
+      if (high < centre) before.push(at)
+      else if (low > centre) after.push(at)
+      else members.push(at)
+    }
+    this.#addMembers(members, intervals, items)
+    this.#left.set(node, this.#build(before, intervals, items))
+    this.#right.set(node, this.#build(after, intervals, items))
+    return node
+  }
+
+  #addMembers(members: number[], intervals: readonly Interval[], items: ArrayLike<number>): void {
+    for (const at of members.sort((a, b) => compare(intervals[a]!.low, intervals[b]!.low))) {
+      this.#byLow.push(items[at]!)
+      this.#lows.push(intervals[at]!.low)
+    }
+    for (const at of members.sort((a, b) => compare(intervals[b]!.high, intervals[a]!.high))) {
+      this.#byHigh.push(items[at]!)
+      this.#highs.push(intervals[at]!.high)
+    }
+  }
 }
 
 /** Without subtracting: infinity less infinity is no number. */
 function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0
+}
+
+/**
+ * @param value any number but NaN
+ * @param found takes what stands for each interval that holds the value, in no order; must have room for all
+ * @returns how many there are
+ */
+export function findIntervals(tree: TreeSection, root: number, value: number, found: Int32Array): number {
+  const { centres, first, byLow, lows, byHigh, highs, left, right } = tree
+  let count = 0
+  for (let node = root; node >= 0; ) {
+    const centre = centres[node]!
+    const end = first[node + 1]!
+    let at = first[node]!
+    if (value <= centre) {
+      while (at < end && lows[at]! <= value) found[count++] = byLow[at++]!
+      node = value === centre ? -1 : left[node]!
+    } else {
+      while (at < end && highs[at]! >= value) found[count++] = byHigh[at++]!
+      node = right[node]!
+    }
+  }
+  return count
 }

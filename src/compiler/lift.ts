@@ -1,15 +1,9 @@
 import type { Expr, NamePattern, ScopeTerm } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
-import type { Subject } from '../model/call.js'
 import { compileGlob } from './glob.js'
 import type { NamePatterns, Pattern } from './names.js'
-import { isNumeric } from './predicate/compare.js'
-import type { TruthFn, ValueFn } from './predicate/frame.js'
-import { constantValue } from './predicate/lower.js'
-import { readLabel } from './predicate/reference.js'
-import { toTruth } from './predicate/truth.js'
-import { isList, type Value } from './predicate/value.js'
 import type { Predicates } from './predicates.js'
+import type { Term } from './term.js'
 
 /** A list longer than this is left to its predicate: a table entry for each item costs more than it saves. */
 const MAX_KEY_VALUES = 64
@@ -20,7 +14,8 @@ export type KeyValue = string | number | boolean
 export interface Feature {
   readonly key: string
   readonly type: 'string' | 'number' | 'boolean'
-  readonly read: ValueFn
+  /** The slot that the value is read into. */
+  readonly slot: number
   /** A scope term is false where the value is missing; a condition is unknown there, and its rules must be looked at. */
   readonly isScope: boolean
 }
@@ -47,8 +42,6 @@ export interface RangeKey {
 export interface Lifted {
   /** Pattern numbers; one of each term must be fitted by the tool's name or tags. */
   readonly toolTerms: (readonly number[])[]
-  /** Where set, tools that fit these are left out: another entry of the same rule has them. */
-  exceptToolTerms: readonly (readonly number[])[] | null
   readonly envTerms: (readonly number[])[]
   /** How many of the terms come from `on`; those after them were lifted out of conditions. */
   scopeToolTerms: number
@@ -74,7 +67,6 @@ export interface Vocabulary {
 export function nothingLifted(): Lifted {
   return {
     toolTerms: [],
-    exceptToolTerms: null,
     envTerms: [],
     scopeToolTerms: 0,
     scopeEnvTerms: 0,
@@ -90,7 +82,6 @@ export function nothingLifted(): Lifted {
 export function trimmed(lifted: Lifted): Lifted {
   return {
     toolTerms: exact(lifted.toolTerms),
-    exceptToolTerms: lifted.exceptToolTerms,
     envTerms: exact(lifted.envTerms),
     scopeToolTerms: lifted.scopeToolTerms,
     scopeEnvTerms: lifted.scopeEnvTerms,
@@ -112,25 +103,29 @@ function exact<T>(items: T[]): T[] {
 /**
  * Lifts a scope term.
  *
+ * @param tenant null where it is the call that tells: its tenant has no policies of its own
  * @param kinds whose tags `tool tag T` means, and whose declarations `tool undeclared`
  * @returns false when the term can never hold for this tenant
  */
 export function liftScopeTerm(
   term: ScopeTerm,
-  tenant: string,
+  tenant: string | null,
   kinds: { readonly tag: Pattern['kind']; readonly undeclared: Pattern['kind'] },
   lifted: Lifted,
   vocabulary: Vocabulary,
 ): boolean {
   if (term.kind === 'scope-label') {
     const label = term.label.name
-    liftSubject(term, `${term.on} ${label}`, readLabel(label), lifted, vocabulary)
+    liftSubject(term, { kind: 'reference', root: term.on, path: ['labels', label] }, lifted, vocabulary)
     return true
   }
   const { tools, environments } = vocabulary
   switch (term.on) {
     case 'tenant':
-      return term.patterns.some((pattern) => fits(pattern)(tenant))
+      if (tenant !== null) return term.patterns.some((pattern) => fits(pattern)(tenant))
+      if (term.patterns.some(isEverything)) return true
+      liftSubject(term, { kind: 'tenant' }, lifted, vocabulary)
+      return true
     case 'tool':
       if (term.patterns.some(isEverything)) return true
       lifted.toolTerms.push(
@@ -148,7 +143,7 @@ export function liftScopeTerm(
       lifted.sources.push(term)
       return true
     default:
-      liftSubject(term, term.on, (subject) => subject.id, lifted, vocabulary)
+      liftSubject(term, { kind: 'reference', root: term.on, path: ['id'] }, lifted, vocabulary)
       return true
   }
 }
@@ -158,56 +153,29 @@ export function isEverything({ kind, text }: NamePattern): boolean {
   return kind === 'glob' && /^\*+$/.test(text)
 }
 
-function liftSubject(
-  term: ScopeTerm,
-  name: string,
-  read: (subject: Subject) => string | undefined,
-  lifted: Lifted,
-  { predicates, features }: Vocabulary,
-): void {
+function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicates, features }: Vocabulary): void {
   const { patterns } = term
-  const on = term.on === 'principal' ? 'principal' : 'agent'
-  const value = (call: { agent: Subject; principal: Subject | null }) => {
-    const subject = call[on]
-    return subject === null ? undefined : read(subject)
+  const texts = (kind: NamePattern['kind']) => {
+    const found = patterns.filter((pattern) => pattern.kind === kind).map(({ text }) => text)
+    return [...new Set(found)].sort()
   }
-  const spelled = patterns.map((pattern) => `${pattern.kind}:${pattern.text}`).sort()
-  const allLiteral = patterns.every((pattern) => pattern.kind === 'literal')
-  const key = JSON.stringify([name, ...spelled])
-  lifted.scope.push(predicates.ofScope(key, allLiteral ? 1 : 3, () => subjectPredicate(value, patterns)))
-  if (!allLiteral || patterns.length > MAX_KEY_VALUES) return
-  const feature = intern(features, `scope ${name}`, 'string', true, () => (frame) => value(frame.call))
-  lifted.equalities.push({ feature, values: patterns.map((pattern) => pattern.text), source: term })
+  const names = texts('literal')
+  const globs = texts('glob')
+  const slot = predicates.slot(subject)
+  const condition = { kind: 'fits', subject: { kind: 'slot', slot }, names, globs } as const
+  lifted.scope.push(predicates.ofScope(condition, globs.length === 0 ? 1 : 3))
+  if (globs.length > 0 || names.length > MAX_KEY_VALUES) return
+  const feature = intern(features, 'string', slot, true)
+  lifted.equalities.push({ feature, values: names, source: term })
 }
 
-function intern(
-  features: Map<string, Feature>,
-  key: string,
-  type: Feature['type'],
-  isScope: boolean,
-  reader: () => ValueFn,
-): Feature {
+function intern(features: Map<string, Feature>, type: Feature['type'], slot: number, isScope: boolean): Feature {
+  const key = `${type} ${slot} ${isScope ? 'scope' : 'condition'}`
   const known = features.get(key)
   if (known !== undefined) return known
-  const feature = { key, type, isScope, read: reader() }
+  const feature = { key, type, slot, isScope }
   features.set(key, feature)
   return feature
-}
-
-function subjectPredicate(
-  read: (call: { agent: Subject; principal: Subject | null }) => string | undefined,
-  among: readonly NamePattern[],
-): TruthFn {
-  const literals = new Set(among.filter((pattern) => pattern.kind === 'literal').map((pattern) => pattern.text))
-  const globs = among.filter((pattern) => pattern.kind === 'glob').map(fits)
-  if (literals.size === 1 && globs.length === 0) {
-    const [only] = literals
-    return (frame) => toTruth(read(frame.call) === only)
-  }
-  return (frame) => {
-    const text = read(frame.call)
-    return toTruth(text !== undefined && (literals.has(text) || globs.some((glob) => glob(text))))
-  }
 }
 
 function fits(pattern: NamePattern): (name: string) => boolean {
@@ -223,8 +191,8 @@ export function liftConjunct(
   lifted: Lifted,
   vocabulary: Vocabulary,
 ): void {
-  const bound = boundOf(expr, lists)
-  if (bound !== undefined) liftBound(bound, expr, lists, lifted, vocabulary)
+  const bound = boundOf(expr)
+  if (bound !== undefined) liftBound(bound, expr, lifted, vocabulary)
   const demand = demandOf(expr, lists)
   if (demand === undefined) return
   const { reference, values } = demand
@@ -235,34 +203,22 @@ export function liftConjunct(
   } else if (isText && reference.root === 'tool' && reference.path.length === 1 && reference.path[0] === 'name') {
     lifted.toolTerms.push(names.map((name) => vocabulary.tools.intern('literal', name)))
   } else {
-    liftKey(demand, expr, lists, lifted, vocabulary)
+    liftKey(demand, expr, lifted, vocabulary)
     return
   }
   lifted.settled.push(expr)
   lifted.sources.push(expr)
 }
 
-function liftKey(
-  { reference, values }: Demand,
-  source: Expr,
-  lists: ReadonlyMap<string, readonly ListItem[]>,
-  lifted: Lifted,
-  vocabulary: Vocabulary,
-): void {
+function liftKey({ reference, values }: Demand, source: Expr, lifted: Lifted, vocabulary: Vocabulary): void {
   const type = typeof values[0]
   if (values.length > MAX_KEY_VALUES || values.some((value) => typeof value !== type)) return
   if (type !== 'string' && type !== 'number' && type !== 'boolean') return
-  lifted.equalities.push({ feature: featureOf(reference, type, lists, vocabulary), values, source })
+  lifted.equalities.push({ feature: featureOf(reference, type, vocabulary), values, source })
 }
 
-function liftBound(
-  { reference, low, high }: Bound,
-  source: Expr,
-  lists: ReadonlyMap<string, readonly ListItem[]>,
-  lifted: Lifted,
-  vocabulary: Vocabulary,
-): void {
-  const feature = featureOf(reference, 'number', lists, vocabulary)
+function liftBound({ reference, low, high }: Bound, source: Expr, lifted: Lifted, vocabulary: Vocabulary): void {
+  const feature = featureOf(reference, 'number', vocabulary)
   const known = lifted.ranges.find((range) => range.feature === feature)
   if (known === undefined) {
     lifted.ranges.push({ feature, low, high, sources: [source] })
@@ -273,14 +229,9 @@ function liftBound(
   known.sources.push(source)
 }
 
-function featureOf(
-  reference: Reference,
-  type: Feature['type'],
-  lists: ReadonlyMap<string, readonly ListItem[]>,
-  { predicates, features }: Vocabulary,
-): Feature {
-  const key = `${type} ${reference.root} ${JSON.stringify(reference.path)}`
-  return intern(features, key, type, false, () => predicates.reader(reference, lists))
+function featureOf(reference: Reference, type: Feature['type'], { predicates, features }: Vocabulary): Feature {
+  const slot = predicates.slot({ kind: 'reference', root: reference.root, path: reference.path })
+  return intern(features, type, slot, false)
 }
 
 type Reference = Extract<Expr, { kind: 'reference' }>
@@ -293,22 +244,32 @@ interface Demand {
 /** `reference == literal`, either way round, or `reference in [literals]`. */
 function demandOf(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): Demand | undefined {
   if (expr.kind === 'compare' && expr.op === '==') {
-    return equality(expr.left, expr.right, lists) ?? equality(expr.right, expr.left, lists)
+    return equality(expr.left, expr.right) ?? equality(expr.right, expr.left)
   }
   if (expr.kind !== 'relation' || expr.op !== 'in' || expr.left.kind !== 'reference') return undefined
-  const constant = constantValue(expr.right, { lists, variables: [] })?.value
-  if (!isList(constant) || constant.length === 0 || !constant.every(isKeyValue)) return undefined
-  return { reference: expr.left, values: constant }
+  const items = keyList(expr.right, lists)
+  return items && items.length > 0 ? { reference: expr.left, values: items } : undefined
 }
 
-function equality(reference: Expr, literal: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): Demand | undefined {
+function equality(reference: Expr, literal: Expr): Demand | undefined {
   if (reference.kind !== 'reference') return undefined
-  const value = constantValue(literal, { lists, variables: [] })?.value
-  return isKeyValue(value) ? { reference, values: [value] } : undefined
+  const value = keyValue(literal)
+  return value === undefined ? undefined : { reference, values: [value] }
 }
 
-function isKeyValue(value: Value): value is KeyValue {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+/** The texts, numbers and booleans of a constant list; undefined for any other expression, and for a list of anything else. */
+function keyList(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): readonly KeyValue[] | undefined {
+  const items =
+    expr.kind === 'list-literal' ? expr.items.map(keyValue) : expr.kind === 'name' ? lists.get(expr.name) : undefined
+  return items?.every((item) => item !== undefined && item !== null) ? items : undefined
+}
+
+function keyValue(expr: Expr): KeyValue | undefined {
+  if (expr.kind === 'negate') {
+    const value = keyValue(expr.operand)
+    return typeof value === 'number' ? -value : undefined
+  }
+  return expr.kind === 'literal' && expr.value !== null ? expr.value : undefined
 }
 
 interface Bound {
@@ -321,21 +282,15 @@ type OrderOp = '<' | '<=' | '>' | '>='
 const MIRRORED: Readonly<Record<OrderOp, OrderOp>> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=' }
 
 /** An order comparison of an argument or of context with a constant number, either way round. */
-function boundOf(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): Bound | undefined {
+function boundOf(expr: Expr): Bound | undefined {
   if (expr.kind !== 'compare' || expr.op === '==' || expr.op === '!=') return undefined
-  return bound(expr.left, expr.op, expr.right, lists) ?? bound(expr.right, MIRRORED[expr.op], expr.left, lists)
+  return bound(expr.left, expr.op, expr.right) ?? bound(expr.right, MIRRORED[expr.op], expr.left)
 }
 
-function bound(
-  reference: Expr,
-  op: OrderOp,
-  limit: Expr,
-  lists: ReadonlyMap<string, readonly ListItem[]>,
-): Bound | undefined {
+function bound(reference: Expr, op: OrderOp, limit: Expr): Bound | undefined {
   if (reference.kind !== 'reference' || (reference.root !== 'args' && reference.root !== 'context')) return undefined
-  const value = constantValue(limit, { lists, variables: [] })?.value
-  if (!isNumeric(value)) return undefined
-  const number = Number(value)
+  const number = keyValue(limit)
+  if (typeof number !== 'number') return undefined
   return op === '<' || op === '<='
     ? { reference, low: Number.NEGATIVE_INFINITY, high: number }
     : { reference, low: number, high: Number.POSITIVE_INFINITY }

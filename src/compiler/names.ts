@@ -1,5 +1,8 @@
 import { UNDECLARED } from '../language/patterns.js'
-import { compileGlob } from './glob.js'
+import { buildGlobs, GlobMatcher, type GlobSection } from './glob-automaton.js'
+import { Ints } from './ints.js'
+import type { StringPoolBuilder } from './string-pool.js'
+import { hashText, tableLength, writeTable } from './text-table.js'
 
 export interface Pattern {
   /**
@@ -26,21 +29,20 @@ export function spellPatterns(on: string, patterns: readonly Pattern[]): string 
   return names.length === 1 ? `${on} ${names[0]}` : `${on} [${names.join(', ')}]`
 }
 
-interface Node {
-  readonly next: Map<number, Node>
-  /** The longest proper suffix of this node's text that is a node, too. */
-  fallback: Node | null
-  /** Globs whose anchor ends here, those of the fallbacks included through {@link more}. */
-  readonly globs: number[]
-  /** The nearest fallback that has globs. */
-  more: Node | null
+/** Which patterns each name fits, for one kind of name (tools, environments). A row is a name that policies spell out or declare. */
+export interface NameSection {
+  /** From name to row. */
+  readonly table: Int32Array<ArrayBuffer>
+  /** By row, and one more: where the patterns that the name fits begin. */
+  readonly starts: Int32Array<ArrayBuffer>
+  /** Ascending within a row. */
+  readonly patterns: Int32Array<ArrayBuffer>
+  readonly globs: GlobSection
+  /** Patterns that every name without a row fits. */
+  readonly undeclared: Int32Array<ArrayBuffer>
 }
 
-/**
- * The patterns that rules use for one kind of name (tools, environments). `match` finds every glob that a name fits in time
- * that grows with the name and the globs whose text occurs in it, not with the number of globs: of each glob the literal run
- * that the fewest globs have is a word of one Aho-Corasick automaton, and only where the word occurs is the glob itself tried.
- */
+/** Collects the patterns that rules use for one kind of name; equal patterns have one number. */
 export class NamePatterns {
   readonly #patterns: Pattern[] = []
   readonly #ids: Readonly<Record<Pattern['kind'], Map<string, number>>> = {
@@ -51,21 +53,17 @@ export class NamePatterns {
     undeclared: new Map(),
     'fleet-undeclared': new Map(),
   }
-  /** Globs without a literal run (`*`): they fit every name. */
-  #everything: number[] = []
-  #globs: { readonly id: number; readonly fits: (name: string) => boolean }[] = []
-  #root: Node = node()
-  #isLinked = true
 
-  /** The number of a pattern; equal patterns have one number. */
+  get size(): number {
+    return this.#patterns.length
+  }
+
   intern(kind: Pattern['kind'], text: string): number {
     const ids = this.#ids[kind]
     const known = ids.get(text)
     if (known !== undefined) return known
-    const id = this.#patterns.length
-    this.#patterns.push({ kind, text })
+    const id = this.#patterns.push({ kind, text }) - 1
     ids.set(text, id)
-    if (kind === 'glob') this.#isLinked = false
     return id
   }
 
@@ -74,133 +72,50 @@ export class NamePatterns {
     return this.#patterns[id]!
   }
 
-  /** Names that some pattern spells out. */
-  literals(): Iterable<string> {
-    return this.#ids.literal.keys()
+  /** The names that have a row, in the order of their rows. */
+  rows(tags: ReadonlyMap<string, Tags>): readonly string[] {
+    return [...new Set([...this.#ids.literal.keys(), ...tags.keys()])]
   }
 
-  hasGlobs(): boolean {
-    return this.#ids.glob.size > 0
+  /** @param tags of the declared names */
+  finish(tags: ReadonlyMap<string, Tags>, strings: StringPoolBuilder): NameSection {
+    const globs = buildGlobs(this.#ids.glob, strings)
+    const texts = new Map([...this.#ids.glob.keys()].map((text) => [strings.intern(text), text]))
+    const matcher = new GlobMatcher(globs, (text) => texts.get(text)!)
+    const names = this.rows(tags)
+    const starts = new Ints()
+    const patterns = new Ints()
+    for (const name of names) {
+      starts.push(patterns.length)
+      const found = new Set(this.#ownPatterns(name, tags.get(name)))
+      matcher.match(name, found)
+      for (const pattern of ascending(found)) patterns.push(pattern)
+    }
+    starts.push(patterns.length)
+    const rows = names.map((name, row) => ({ hash: hashText(name), key: strings.intern(name), value: row }))
+    const table = new Int32Array(tableLength(rows.length))
+    writeTable(rows, table, 0)
+    const undeclared = Int32Array.from([...this.#ids.undeclared.values(), ...this.#ids['fleet-undeclared'].values()])
+    return { table, starts: starts.toArray(), patterns: patterns.toArray(), globs, undeclared }
   }
 
-  /** Numbers of the patterns that a name fits, ascending; without tags it is the name of no declared tool. */
-  match(name: string, tags?: Tags): number[] {
-    if (!this.#isLinked) this.#link()
-    const found = new Set(this.#everything)
+  *#ownPatterns(name: string, tags: Tags | undefined): Iterable<number> {
     const literal = this.#ids.literal.get(name)
-    if (literal !== undefined) found.add(literal)
-    if (tags === undefined) addAll(this.#ids.undeclared, found)
-    else addTagged(this.#ids.tag, tags.all, found)
-    if (tags === undefined || tags.fleet === null) addAll(this.#ids['fleet-undeclared'], found)
-    else addTagged(this.#ids['fleet-tag'], tags.fleet, found)
-    this.#matchGlobs(name, found)
-    return [...found].sort((a, b) => a - b)
-  }
-
-  #matchGlobs(name: string, found: Set<number>): void {
-    if (this.#globs.length === 0) return
-    const tried = new Set<number>()
-    let at = this.#root
-    for (let i = 0; i < name.length; i++) {
-      at = step(at, name.charCodeAt(i))
-      for (let hit: Node | null = at; hit !== null; hit = hit.more) {
-        for (const glob of hit.globs) {
-          if (tried.has(glob)) continue
-          tried.add(glob)
-          const { id, fits } = this.#globs[glob]!
-          if (fits(name)) found.add(id)
-        }
-      }
-    }
-  }
-
-  /** Makes the automaton of all globs. */
-  #link(): void {
-    this.#everything = []
-    this.#globs = []
-    this.#root = node()
-    const uses = new Map<string, number>()
-    const globs = [...this.#ids.glob].map(([text, id]) => ({
-      text,
-      id,
-      runs: text.split('*').filter((run) => run !== ''),
-    }))
-    for (const { runs } of globs) for (const run of runs) uses.set(run, (uses.get(run) ?? 0) + 1)
-    for (const { text, id, runs } of globs) {
-      const anchor = rarest(runs, uses)
-      if (anchor === undefined) this.#everything.push(id)
-      else this.#addWord(anchor).globs.push(this.#globs.push({ id, fits: compileGlob(text) }) - 1)
-    }
-    this.#setFallbacks()
-    this.#isLinked = true
-  }
-
-  /** The node at which the word ends. */
-  #addWord(word: string): Node {
-    let at = this.#root
-    for (let i = 0; i < word.length; i++) {
-      const unit = word.charCodeAt(i)
-      let next = at.next.get(unit)
-      if (next === undefined) {
-        next = node()
-        at.next.set(unit, next)
-      }
-      at = next
-    }
-    return at
-  }
-
-  /** Breadth first, as in Aho and Corasick (1975). */
-  #setFallbacks(): void {
-    const queue: Node[] = []
-    for (const child of this.#root.next.values()) {
-      child.fallback = this.#root
-      child.more = null
-      queue.push(child)
-    }
-    for (let head = 0; head < queue.length; head++) {
-      const parent = queue[head]!
-      for (const [unit, child] of parent.next) {
-        const fallback = step(parent.fallback ?? this.#root, unit)
-        child.fallback = fallback
-        child.more = fallback.globs.length > 0 ? fallback : fallback.more
-        queue.push(child)
-      }
-    }
+    if (literal !== undefined) yield literal
+    if (tags === undefined) yield* this.#ids.undeclared.values()
+    else yield* tagged(this.#ids.tag, tags.all)
+    if (tags === undefined || tags.fleet === null) yield* this.#ids['fleet-undeclared'].values()
+    else yield* tagged(this.#ids['fleet-tag'], tags.fleet)
   }
 }
 
-function addAll(numbers: ReadonlyMap<string, number>, found: Set<number>): void {
-  for (const id of numbers.values()) found.add(id)
-}
-
-function addTagged(numbers: ReadonlyMap<string, number>, tags: readonly string[], found: Set<number>): void {
+function* tagged(ids: ReadonlyMap<string, number>, tags: readonly string[]): Iterable<number> {
   for (const tag of tags) {
-    const id = numbers.get(tag)
-    if (id !== undefined) found.add(id)
+    const id = ids.get(tag)
+    if (id !== undefined) yield id
   }
 }
 
-function node(): Node {
-  return { next: new Map(), fallback: null, globs: [], more: null }
-}
-
-function step(from: Node, unit: number): Node {
-  let at: Node = from
-  for (;;) {
-    const next = at.next.get(unit)
-    if (next !== undefined) return next
-    if (at.fallback === null) return at
-    at = at.fallback
-  }
-}
-
-/** The run that the fewest globs have; of several, the longest. */
-function rarest(runs: readonly string[], uses: ReadonlyMap<string, number>): string | undefined {
-  let best: string | undefined
-  for (const run of runs) {
-    const fewer = best === undefined ? -1 : uses.get(run)! - uses.get(best)!
-    if (best === undefined || fewer < 0 || (fewer === 0 && run.length > best.length)) best = run
-  }
-  return best
+export function ascending(found: Iterable<number>): Int32Array<ArrayBuffer> {
+  return Int32Array.from(found).sort()
 }

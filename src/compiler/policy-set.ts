@@ -1,30 +1,14 @@
 import { Answers } from './answers.js'
-import type { DefaultEntry, Entry, Layer } from './entry.js'
+import { type DeclaredTool, unpackTool } from './declared-tool.js'
+import { Entries } from './entries.js'
+import type { DefaultEntry, Layer } from './entry.js'
 import type { Findings } from './findings.js'
-import type { Lifted } from './lift.js'
+import type { PolicyImage } from './image.js'
+import { NameIndex } from './name-index.js'
 import { Frame } from './predicate/frame.js'
-import type { Predicates } from './predicates.js'
-import type { RuleIndex } from './rule-index.js'
-
-/** A tool that some policy declares or imports. */
-export interface DeclaredTool {
-  readonly name: string
-  /** Of every declaration, fleet and tenant: a tenant cannot take a tag off a tool. */
-  readonly tags: readonly string[]
-  /** Names of the arguments that any of the declarations has. */
-  readonly parameters: ReadonlySet<string>
-}
-
-export interface PolicySetParts {
-  readonly revision: string
-  readonly tenant: string
-  readonly tools: ReadonlyMap<string, DeclaredTool>
-  readonly entries: readonly Entry[]
-  readonly lifted: readonly Lifted[]
-  readonly always: Always
-  readonly predicates: Predicates
-  readonly index: RuleIndex
-}
+import { LivePredicates } from './predicate/live-predicates.js'
+import type { ProgramSection } from './program.js'
+import { StringPool } from './string-pool.js'
 
 /** Defaults that speak for every call, by layer: known without asking the index. */
 export interface Always {
@@ -33,34 +17,100 @@ export interface Always {
 }
 
 /**
- * All policies that judge the calls of one tenant, compiled: the fleet's and its own. Immutable as seen from outside, and
- * swapped as a whole; what it keeps inside (the memo of the decision at hand, programs of undeclared tool names) is bounded
- * and never changes an answer.
+ * Opens an image, in constant time: what an image holds as text is read when it is first needed. Whoever must not be held up
+ * by that runs {@link PolicySet.prepare} to its end before the set goes live.
+ */
+export function openPolicySet(image: PolicyImage): PolicySet {
+  return new PolicySet(image)
+}
+
+/**
+ * All policies that judge the calls of one tenant, live: the fleet's and its own. Immutable as seen from outside, and swapped
+ * as a whole; what it keeps inside (the memo of the decision at hand, patterns of invented names) is bounded and never
+ * changes an answer.
  */
 export class PolicySet {
   /** `sha256:` and 64 hex digits over the files of the bundle. */
   readonly revision: string
-  readonly tenant: string
-  readonly tools: ReadonlyMap<string, DeclaredTool>
-  /** Rules in the order in which answers list them, then defaults by policy. For the compiler and the engine. */
-  readonly entries: readonly Entry[]
-  readonly lifted: readonly Lifted[]
-  readonly always: Always
-  readonly predicates: Predicates
-  readonly index: RuleIndex
+  /** Null where the set judges every tenant that has no policies of its own. */
+  readonly tenant: string | null
+  /** What follows is for the engine. */
+  readonly programs: ProgramSection
+  readonly tools: NameIndex
+  readonly environments: NameIndex
+  readonly entries: Entries
+  readonly predicates: LivePredicates
+  readonly strings: StringPool
   readonly frame: Frame
   readonly answers: Answers
+  readonly #declarations: Int32Array
+  readonly #declared = new Map<number, DeclaredTool>()
+  readonly #hasDeclarations: boolean
+  readonly #alwaysEntries: Int32Array
+  #always: Always | null = null
 
-  constructor(parts: PolicySetParts) {
-    this.revision = parts.revision
-    this.tenant = parts.tenant
-    this.tools = parts.tools
-    this.entries = parts.entries
-    this.lifted = parts.lifted
-    this.always = parts.always
-    this.predicates = parts.predicates
-    this.index = parts.index
-    this.answers = new Answers(parts.entries.length)
-    this.frame = new Frame(parts.predicates.functions, parts.predicates.slots, parts.entries.length)
+  constructor(image: PolicyImage) {
+    this.revision = image.revision
+    this.tenant = image.tenant
+    this.programs = image.programs
+    this.strings = new StringPool(image.strings)
+    this.tools = new NameIndex(image.tools, this.strings)
+    this.environments = new NameIndex(image.environments, this.strings)
+    this.entries = new Entries(image.entries, this.strings)
+    this.predicates = new LivePredicates(image.predicates, this.strings, image.demands, (layer, tool) => {
+      const declared = this.#declarationOf(tool)
+      return (layer === 'fleet' ? declared?.fleetParameters : declared?.parameters) ?? undefined
+    })
+    this.frame = new Frame(this.predicates, image.programs.mostMatches)
+    this.answers = new Answers()
+    this.#declarations = image.declarations
+    this.#hasDeclarations = image.declarations.some((text) => text >= 0)
+    this.#alwaysEntries = image.always
+  }
+
+  get always(): Always {
+    this.#always ??= this.#readAlways()
+    return this.#always
+  }
+
+  /** Whether policies declare tools, and none the one of this row (-1 for no row). */
+  isUndeclared(row: number): boolean {
+    return this.#hasDeclarations && (row < 0 || this.#declarations[row]! < 0)
+  }
+
+  /** Every declared tool, by name. */
+  declaredTools(): readonly DeclaredTool[] {
+    const rows = [...this.#declarations.keys()].filter((row) => this.#declarations[row]! >= 0)
+    return rows.map((row) => this.#declaration(row)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** Makes ready what the first decisions would have to wait for, in steps of a millisecond or two at most. */
+  prepare(): Iterable<void> {
+    return this.predicates.prepare()
+  }
+
+  #declarationOf(tool: string): DeclaredTool | undefined {
+    const row = this.tools.rowOf(tool)
+    return row < 0 || this.#declarations[row]! < 0 ? undefined : this.#declaration(row)
+  }
+
+  #declaration(row: number): DeclaredTool {
+    const known = this.#declared.get(row)
+    if (known !== undefined) return known
+    const tool = unpackTool(this.strings.get(this.#declarations[row]!))
+    this.#declared.set(row, tool)
+    return tool
+  }
+
+  #readAlways(): Always {
+    const findings = { fleet: 0, tenant: 0 }
+    const defaults: DefaultEntry[] = []
+    for (const number of this.#alwaysEntries) {
+      const entry = this.entries.get(number)
+      if (entry.kind !== 'default') continue
+      findings[entry.layer] |= entry.finding
+      defaults.push(entry)
+    }
+    return { findings, defaults }
   }
 }

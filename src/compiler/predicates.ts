@@ -1,75 +1,298 @@
-import type { Expr } from '../language/ast.js'
+import type { CompareOp, Expr } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
-import { canonical, ListIdentities } from './canonical.js'
 import { staticCost } from './cost.js'
-import { type Dependence, dependence } from './dependence.js'
+import { dependence } from './dependence.js'
+import { encode } from './encode.js'
 import type { Layer } from './entry.js'
-import type { TruthFn, ValueFn } from './predicate/frame.js'
-import { lowerTruth, lowerValue, type Scope } from './predicate/lower.js'
+import { Ints } from './ints.js'
+import { compileRegex } from './regex.js'
+import type { StringPoolBuilder } from './string-pool.js'
+import type { ScopeCondition, Term } from './term.js'
+import { zoneOffset } from './zone.js'
 
-/** The predicates of a policy set: equal ones are one, whatever rule or layer they stand in. */
+/**
+ * How a predicate is evaluated. The comparisons of a slot with a number are told by their operation alone; a test takes the
+ * value of a slot; everything else is evaluated from its term.
+ */
+export const OP = {
+  '<': 0,
+  '<=': 1,
+  '>': 2,
+  '>=': 3,
+  '==': 4,
+  '!=': 5,
+  test: 6,
+  general: 7,
+  /** The tool's patterns meet a demand, or do not; the demand stands in the place of the slot. */
+  tool: 8,
+  notTool: 9,
+  environment: 10,
+} as const
+/** Operations up to this one compare with a number. */
+export const LAST_COMPARISON = OP['!=']
+
+/** The predicates of a policy set as columns; `n` of each belongs to predicate `n`. */
+export interface PredicateSection {
+  /** One of {@link OP}. */
+  readonly ops: Uint8Array<ArrayBuffer>
+  /** The slot that is compared or tested, or the demand. */
+  readonly operands: Int32Array<ArrayBuffer>
+  /** What a comparison compares with. */
+  readonly numbers: Float64Array<ArrayBuffer>
+  /** The text of the term; -1 where operation and operands say it all. */
+  readonly terms: Int32Array<ArrayBuffer>
+  /** 1 where the arguments, the context or the session are read. */
+  readonly readsRequest: Uint8Array<ArrayBuffer>
+  /** Predicates that take long to prepare: patterns, long lists. */
+  readonly slow: Int32Array<ArrayBuffer>
+  /** The text of the term of each slot. */
+  readonly slots: Int32Array<ArrayBuffer>
+  /** By list, and one more: where its chunks begin. */
+  readonly listStarts: Int32Array<ArrayBuffer>
+  /** Texts, each a JSON array of items. */
+  readonly listChunks: Int32Array<ArrayBuffer>
+}
+
+/** Items of a list that are parsed at once: a fraction of a millisecond. */
+const CHUNK_ITEMS = 1_000
+/** A list literal longer than this is slow to prepare. */
+const LONG_LIST = 100
+
+/** Collects the predicates of a policy set: equal ones are one, whatever rule or layer they stand in. */
 export class Predicates {
-  readonly functions: TruthFn[] = []
   readonly costs: number[] = []
-  readonly dependences: Dependence[] = []
+  readonly #strings: StringPoolBuilder
   readonly #ids = new Map<string, number>()
-  readonly #slots = new Map<string, number>()
-  readonly #identities = new ListIdentities()
-  readonly #parametersOf: Readonly<Record<Layer, Scope['parametersOf']>>
+  readonly #ops: number[] = []
+  readonly #operands = new Ints()
+  readonly #numbers: number[] = []
+  readonly #terms = new Ints()
+  readonly #readsRequest: number[] = []
+  readonly #slow: number[] = []
+  readonly #slotIds = new Map<string, number>()
+  readonly #lists = new Map<readonly ListItem[], number>()
 
-  /** @param parametersOf names of the arguments that a tool is declared with, as each layer sees it; undefined for any other name */
-  constructor(parametersOf: Readonly<Record<Layer, Scope['parametersOf']>>) {
-    this.#parametersOf = parametersOf
+  constructor(strings: StringPoolBuilder) {
+    this.#strings = strings
   }
 
-  get slots(): number {
-    return this.#slots.size
-  }
-
-  /** The predicate of a condition. @throws {RegexError} for a pattern that has no linear-time form */
+  /**
+   * The predicate of a condition.
+   * @throws {RegexError} for a pattern that has no linear-time form
+   * @throws {RangeError} for a time zone that this Node does not know
+   */
   ofCondition(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): number {
-    const key = canonical(expr, lists, [], this.#identities, layer).key
-    return this.#intern(key, staticCost(expr), dependence(expr), () => lowerTruth(expr, this.#scope(lists, layer)))
+    const term = encode(expr, {
+      layer,
+      lists,
+      listNumber: (list) => this.#listNumber(list),
+      slotNumber: (slot) => this.slot(slot),
+    })
+    return this.#intern(term, staticCost(expr), () => dependence(expr) === 'request')
   }
 
-  /** A predicate of the scope, under a key of the caller's; it reads nothing but agent, principal and clock. */
-  ofScope(key: string, cost: number, make: () => TruthFn): number {
-    return this.#intern(`scope ${key}`, cost, 'caller', make)
+  /** A predicate of the scope; it reads nothing but agent, principal, tenant and clock. */
+  ofScope(condition: ScopeCondition, cost: number): number {
+    return this.#intern(condition, cost, () => false)
   }
 
-  /** Reads a value of the call, which is the same in both layers, at most once a decision. */
-  reader(reference: Extract<Expr, { kind: 'reference' }>, lists: ReadonlyMap<string, readonly ListItem[]>): ValueFn {
-    return lowerValue(reference, this.#scope(lists, 'tenant'))
-  }
-
-  #intern(key: string, cost: number, depends: Dependence, make: () => TruthFn): number {
+  /** That the called tool, or the environment, meets a demand (see `Demands`). Cheaper than anything that reads the call. */
+  ofDemand(op: 'tool' | 'notTool' | 'environment', demand: number): number {
+    const key = `${op} ${demand}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
-    const id = this.functions.length
-    this.functions.push(make())
+    return this.#add(key, { op: OP[op], operand: demand, number: 0, term: -1 }, 0, false)
+  }
+
+  /** The number of the slot of a term. */
+  slot(term: Term): number {
+    const key = JSON.stringify(term)
+    const known = this.#slotIds.get(key)
+    if (known !== undefined) return known
+    prepare(term)
+    this.#slotIds.set(key, this.#slotIds.size)
+    return this.#slotIds.size - 1
+  }
+
+  finish(): PredicateSection {
+    const starts = new Ints()
+    const chunks = new Ints()
+    for (const list of this.#lists.keys()) {
+      starts.push(chunks.length)
+      for (let at = 0; at < list.length; at += CHUNK_ITEMS) {
+        chunks.push(this.#strings.add(JSON.stringify(list.slice(at, at + CHUNK_ITEMS))))
+      }
+    }
+    starts.push(chunks.length)
+    return {
+      ops: Uint8Array.from(this.#ops),
+      operands: this.#operands.toArray(),
+      numbers: Float64Array.from(this.#numbers),
+      terms: this.#terms.toArray(),
+      readsRequest: Uint8Array.from(this.#readsRequest),
+      slow: Int32Array.from(this.#slow),
+      slots: Int32Array.from([...this.#slotIds.keys()], (text) => this.#strings.add(text)),
+      listStarts: starts.toArray(),
+      listChunks: chunks.toArray(),
+    }
+  }
+
+  #intern(term: Term, cost: number, readsRequest: () => boolean): number {
+    const key = JSON.stringify(term)
+    const known = this.#ids.get(key)
+    if (known !== undefined) return known
+    const isSlow = prepare(term)
+    const id = this.#add(key, this.#toRow(term, key), cost, readsRequest())
+    if (isSlow) this.#slow.push(id)
+    return id
+  }
+
+  #add(key: string, row: Row, cost: number, readsRequest: boolean): number {
+    const id = this.#ops.push(row.op) - 1
+    this.#operands.push(row.operand)
+    this.#numbers.push(row.number)
+    this.#terms.push(row.term)
+    this.#readsRequest.push(readsRequest ? 1 : 0)
     this.costs.push(cost)
-    this.dependences.push(depends)
     this.#ids.set(key, id)
     return id
   }
 
-  #scope(lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): Scope {
-    return {
-      lists,
-      variables: [],
-      parametersOf: this.#parametersOf[layer],
-      slotOf: (key) => this.#slot(key),
-      invariantKey: (expr, scope) => {
-        const { key, usesVariable } = canonical(expr, scope.lists, scope.variables, this.#identities, layer)
-        return usesVariable ? undefined : key
-      },
-    }
+  #toRow(term: Term, key: string): Row {
+    const comparison = comparisonOf(term)
+    if (comparison !== undefined) return comparison
+    const slot = testedSlot(term)
+    const text = this.#strings.add(key)
+    if (slot !== undefined) return { op: OP.test, operand: slot, number: 0, term: text }
+    return { op: OP.general, operand: 0, number: 0, term: text }
   }
 
-  #slot(key: string): number {
-    const known = this.#slots.get(key)
+  #listNumber(list: readonly ListItem[]): number {
+    const known = this.#lists.get(list)
     if (known !== undefined) return known
-    this.#slots.set(key, this.#slots.size)
-    return this.#slots.size - 1
+    this.#lists.set(list, this.#lists.size)
+    return this.#lists.size - 1
+  }
+}
+
+interface Row {
+  readonly op: number
+  readonly operand: number
+  readonly number: number
+  readonly term: number
+}
+
+const MIRRORED: Readonly<Record<CompareOp, CompareOp>> = {
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+  '==': '==',
+  '!=': '!=',
+}
+
+/** A slot compared with a number, either way round. */
+function comparisonOf(term: Term): Row | undefined {
+  if (term.kind !== 'compare') return undefined
+  const { op, left, right } = term
+  const number = numberOf(right)
+  if (left.kind === 'slot' && number !== undefined) return { op: OP[op], operand: left.slot, number, term: -1 }
+  const mirrored = numberOf(left)
+  if (right.kind !== 'slot' || mirrored === undefined) return undefined
+  return { op: OP[MIRRORED[op]], operand: right.slot, number: mirrored, term: -1 }
+}
+
+function numberOf(term: Term): number | undefined {
+  if (term.kind === 'negate') {
+    const number = numberOf(term.operand)
+    return number === undefined ? undefined : -number
+  }
+  return term.kind === 'literal' && typeof term.value === 'number' ? term.value : undefined
+}
+
+/** The slot of a term that is a test of that slot's value against constants. */
+export function testedSlot(term: Term): number | undefined {
+  switch (term.kind) {
+    case 'compare':
+    case 'relation':
+      return term.left.kind === 'slot' && isConstant(term.right) ? term.left.slot : undefined
+    case 'matches':
+    case 'fits':
+      return term.subject.kind === 'slot' ? term.subject.slot : undefined
+    case 'exists':
+      return term.operand.kind === 'slot' ? term.operand.slot : undefined
+    default:
+      return undefined
+  }
+}
+
+export function isConstant(term: Term): boolean {
+  switch (term.kind) {
+    case 'literal':
+    case 'duration':
+    case 'timestamp':
+    case 'cidr':
+    case 'named-list':
+      return true
+    case 'negate':
+      return isConstant(term.operand)
+    case 'list':
+      return term.items.every(isConstant)
+    case 'map':
+      return term.entries.every(([, value]) => isConstant(value))
+    default:
+      return false
+  }
+}
+
+/**
+ * Finds what cannot be compiled while the policies can still be refused.
+ * @returns whether the live set needs long to make it ready
+ */
+function prepare(term: Term): boolean {
+  switch (term.kind) {
+    case 'matches':
+      compileRegex(term.pattern, term.flags)
+      return true
+    case 'time-window':
+      zoneOffset(term.zone)
+      return true
+    case 'list':
+      return term.items.length > LONG_LIST || term.items.some(prepare)
+    case 'named-list':
+      return true
+    default: {
+      let isSlow = false
+      for (const part of partsOf(term)) isSlow = prepare(part) || isSlow
+      return isSlow
+    }
+  }
+}
+
+function partsOf(term: Term): readonly Term[] {
+  switch (term.kind) {
+    case 'map':
+      return term.entries.map(([, value]) => value)
+    case 'field':
+      return [term.of]
+    case 'index':
+      return [term.of, term.index]
+    case 'call':
+      return term.args
+    case 'not':
+    case 'negate':
+    case 'exists':
+      return [term.operand]
+    case 'and':
+    case 'or':
+      return term.operands
+    case 'arithmetic':
+    case 'compare':
+    case 'relation':
+      return [term.left, term.right]
+    case 'quantifier':
+      return [term.over, term.body]
+    default:
+      return []
   }
 }

@@ -1,55 +1,65 @@
-import { IntervalTree } from './interval-tree.js'
+import { TreeBuilder, type TreeSection } from './interval-tree.js'
+import { Ints } from './ints.js'
 import type { EqualityKey, Feature, KeyValue, RangeKey } from './lift.js'
+import type { StringPoolBuilder } from './string-pool.js'
+import { hashNumber, hashText, type TableRow, tableLength, writeTable } from './text-table.js'
 
-/** An entry as the index sees it, once tool and environment are settled. */
+/**
+ * What to evaluate for a call, as integers, so that deciding walks memory in order. A program is a head `end of its records,
+ * branches, branch…`, then the records of the entries that nothing more tells apart. A record is `entry, predicates << 1 |
+ * unknownMatches, predicate…`, cheap predicates first.
+ */
+export interface ProgramSection {
+  readonly code: Int32Array<ArrayBuffer>
+  /** By pattern of the tools: where its program begins in the code, or -1. */
+  readonly byPattern: Int32Array<ArrayBuffer>
+  /** Where the program of the entries that name no tool begins. */
+  readonly everyTool: number
+  /** Rows of {@link BRANCH}. */
+  readonly branches: Int32Array<ArrayBuffer>
+  readonly tables: Int32Array<ArrayBuffer>
+  readonly tableNumbers: Float64Array<ArrayBuffer>
+  readonly trees: TreeSection
+  /** The most entries that can match one call, each as often as programs hold it. */
+  readonly mostMatches: number
+}
+
+/** Places within a row of `branches`. */
+export const BRANCH = {
+  kind: 0,
+  slot: 1,
+  /** All records of the branch, for a value that is missing or of another type: their conditions are unknown then. */
+  allStart: 2,
+  allEnd: 3,
+  /** The table and its length, or the root of the tree. */
+  base: 4,
+  length: 5,
+  /** 1 where a missing value is simply no match. */
+  isScope: 6,
+  /** Length of the longest text of the table: a longer one is in no table, and need not be hashed. */
+  longest: 7,
+} as const
+export const BRANCH_LENGTH = 8
+
+/**
+ * Entries that demand one of some environments, by its row: pairs of row and program, ascending. Entries that demand one of
+ * some values, by the value: a table of programs. Entries that set bounds to a number: a tree of records.
+ *
+ * Only the records that a tree finds are looked at; their comparisons are evaluated all the same, so that the tree may round
+ * and take every bound as included.
+ */
+export const BRANCH_KIND = { environment: 0, string: 1, number: 2, boolean: 3, range: 4 } as const
+
+/** An entry as the index sees it. */
 export interface Indexed {
   readonly entry: number
   /** Predicates left to evaluate, cheap first. */
   readonly predicates: readonly number[]
   readonly unknownMatches: boolean
+  /** Rows of the environments of which the call must name one, and the predicate that says the same; null for an entry that demands nothing so plain. */
+  readonly environments: { readonly rows: readonly number[]; readonly predicate: number } | null
   readonly equalities: readonly EqualityKey[]
   readonly ranges: readonly RangeKey[]
-}
-
-/**
- * A row of `entry, predicates << 1 | unknownMatches, predicate…`, as integers, so that deciding walks memory in order.
- * Many programs share one array.
- */
-export interface Code {
-  readonly memory: Int32Array
-  readonly start: number
-  readonly end: number
-}
-
-/** What to evaluate for a call: the code of entries that nothing more tells apart, and branches over those that a value of the call does. */
-export interface Program {
-  readonly code: Code
-  readonly branches: readonly Branch[]
-}
-
-export type Branch = ValueBranch | RangeBranch
-
-interface BranchBase {
-  readonly feature: Feature
-  /** All entries of the branch, for a value that is missing or of another type: their conditions are unknown then. */
-  readonly all: Code
-}
-
-/** Entries that demand one of some values, by the value. */
-export interface ValueBranch extends BranchBase {
-  readonly kind: 'value'
-  readonly table: ReadonlyMap<KeyValue, Program>
-}
-
-/**
- * Entries that set bounds to a number. Only those that the number fits are looked at; their comparisons are evaluated all the
- * same, so that the tree may round and take every bound as included.
- */
-export interface RangeBranch extends BranchBase {
-  readonly kind: 'range'
-  readonly tree: IntervalTree
-  /** Where the code of each interval of the tree starts; one more marks the end of the last. */
-  readonly starts: Int32Array
 }
 
 /** Fewer entries than this are walked; a table would not pay. */
@@ -57,90 +67,151 @@ const MIN_BRANCH_ENTRIES = 8
 const MIN_BRANCH_VALUES = 4
 /** A search costs more than a look-up. */
 const MIN_RANGE_ENTRIES = 16
+/** Telling environments apart costs next to nothing. */
+const MIN_ENVIRONMENT_ENTRIES = 4
 
-const NO_CODE: Code = { memory: new Int32Array(0), start: 0, end: 0 }
-export const EMPTY_PROGRAM: Program = { code: NO_CODE, branches: [] }
+/** Writes programs one after the other. */
+export class ProgramWriter {
+  readonly #strings: StringPoolBuilder
+  readonly #code = new Ints()
+  readonly #branches = new Ints()
+  readonly #tables = new Ints()
+  readonly #tableNumbers: number[] = []
+  readonly #trees = new TreeBuilder()
+  /** By entry: the feature by which the first program that tells it from others does so. */
+  readonly told: (Feature | undefined)[] = []
 
-const FIRST_CHUNK = 1_024
-const LARGEST_CHUNK = 65_536
+  constructor(strings: StringPoolBuilder) {
+    this.#strings = strings
+  }
 
-/** Gives out room for code in few large arrays. */
-export class CodeMemory {
-  #chunk = NO_CODE.memory
-  #used = 0
-
-  /** @param isShared false gives each program arrays of its own, so that it can be let go of alone */
-  constructor(readonly isShared: boolean) {}
-
-  reserve(length: number): Code {
-    if (length === 0) return NO_CODE
-    if (!this.isShared) return { memory: new Int32Array(length), start: 0, end: length }
-    if (this.#used + length > this.#chunk.length) {
-      const next = Math.min(Math.max(FIRST_CHUNK, 2 * this.#chunk.length), LARGEST_CHUNK)
-      this.#chunk = new Int32Array(Math.max(next, length))
-      this.#used = 0
+  /** @returns where the program begins, and the entries that no branch took */
+  write(entries: readonly Indexed[]): { readonly start: number; readonly walked: readonly Indexed[] } {
+    const branches: number[] = []
+    let rest = entries
+    const demanding = rest.filter(({ environments }) => environments !== null)
+    if (demanding.length >= MIN_ENVIRONMENT_ENTRIES) {
+      branches.push(this.#writeEnvironments(demanding))
+      rest = rest.filter(({ environments }) => environments === null)
     }
-    const start = this.#used
-    this.#used += length
-    return { memory: this.#chunk, start, end: this.#used }
+    // An equality tells more entries apart than a bound does, and comes first.
+    for (const kind of [EQUALITIES, RANGES]) {
+      for (let best = bestFeature(rest, kind); best !== undefined; best = bestFeature(rest, kind)) {
+        const feature = best
+        const isTold = (one: Indexed) => kind.keysOf(one).some((key) => key.feature === feature)
+        const told = rest.filter(isTold)
+        for (const { entry } of told) this.told[entry] ??= feature
+        branches.push(kind === RANGES ? this.#writeRanges(feature, told) : this.#writeValues(feature, told))
+        rest = rest.filter((one) => !isTold(one))
+      }
+    }
+    const start = this.#code.push(0)
+    this.#code.push(branches.length)
+    for (const branch of branches) this.#code.push(branch)
+    this.#writeRecords(rest)
+    this.#code.set(start, this.#code.length)
+    return { start, walked: rest }
+  }
+
+  finish(): Omit<ProgramSection, 'byPattern' | 'everyTool' | 'mostMatches'> {
+    return {
+      code: this.#code.toArray(),
+      branches: this.#branches.toArray(),
+      tables: this.#tables.toArray(),
+      tableNumbers: Float64Array.from(this.#tableNumbers),
+      trees: this.#trees.finish(),
+    }
+  }
+
+  #writeEnvironments(entries: readonly Indexed[]): number {
+    const groups = new Map<number, Indexed[]>()
+    for (const one of entries) {
+      const { rows, predicate } = one.environments!
+      const predicates = one.predicates.filter((other) => other !== predicate)
+      const settled = { ...one, predicates, environments: null }
+      for (const row of rows) push(groups, row, settled)
+    }
+    const pairs = [...groups].map(([row, group]) => [row, this.write(group).start] as const)
+    const base = this.#tables.length
+    for (const [row, program] of pairs.sort(([a], [b]) => a - b)) {
+      this.#tables.push(row)
+      this.#tables.push(program)
+    }
+    return this.#addBranch({ kind: BRANCH_KIND.environment, base, length: 2 * pairs.length })
+  }
+
+  #writeValues(feature: Feature, entries: readonly Indexed[]): number {
+    const all = this.#writeRecords(entries)
+    const groups = new Map<KeyValue, Indexed[]>()
+    for (const one of entries) {
+      const key = one.equalities.find((other) => other.feature === feature)!
+      const left = { ...one, equalities: one.equalities.filter((other) => other !== key) }
+      for (const value of new Set(key.values)) push(groups, value, left)
+    }
+    let longest = 0
+    const rows = [...groups].map(([value, group]): TableRow => {
+      const program = this.write(group).start
+      if (typeof value === 'string') {
+        longest = Math.max(longest, value.length)
+        return { hash: hashText(value), key: this.#strings.intern(value), value: program }
+      }
+      const number = Number(value)
+      return { hash: hashNumber(number), key: this.#tableNumbers.push(number) - 1, value: program }
+    })
+    const table = new Int32Array(tableLength(rows.length))
+    writeTable(rows, table, 0)
+    const base = this.#tables.length
+    for (const item of table) this.#tables.push(item)
+    const { slot, type } = feature
+    const isScope = feature.isScope ? 1 : 0
+    return this.#addBranch({ kind: BRANCH_KIND[type], slot, ...all, base, length: table.length, isScope, longest })
+  }
+
+  #writeRanges(feature: Feature, entries: readonly Indexed[]): number {
+    const starts: number[] = []
+    const all = this.#writeRecords(entries, starts)
+    const intervals = entries.map(({ ranges }) => ranges.find((range) => range.feature === feature)!)
+    const base = this.#trees.add(intervals, starts)
+    return this.#addBranch({ kind: BRANCH_KIND.range, slot: feature.slot, ...all, base })
+  }
+
+  #addBranch(row: Partial<Record<keyof typeof BRANCH, number>>): number {
+    const at = this.#branches.length
+    for (const place of Object.keys(BRANCH) as (keyof typeof BRANCH)[]) this.#branches.push(row[place] ?? 0)
+    return at
+  }
+
+  #writeRecords(
+    entries: readonly Indexed[],
+    starts?: number[],
+  ): { readonly allStart: number; readonly allEnd: number } {
+    const allStart = this.#code.length
+    for (const { entry, predicates, unknownMatches } of entries) {
+      starts?.push(this.#code.length)
+      this.#code.push(entry)
+      this.#code.push((predicates.length << 1) | (unknownMatches ? 1 : 0))
+      for (const predicate of predicates) this.#code.push(predicate)
+    }
+    return { allStart, allEnd: this.#code.length }
   }
 }
 
-export function buildProgram(entries: readonly Indexed[], memory: CodeMemory): Program {
-  if (entries.length === 0) return EMPTY_PROGRAM
-  if (entries.length < MIN_BRANCH_ENTRIES) return { code: encode(entries, memory), branches: NO_BRANCHES }
-  const branches: Branch[] = []
-  let rest = entries
-  // An equality tells more entries apart than a bound does, and comes first.
-  for (const { keysOf, fewest, build } of [EQUALITIES, RANGES]) {
-    for (let best = bestFeature(rest, keysOf, fewest); best !== undefined; best = bestFeature(rest, keysOf, fewest)) {
-      const feature = best
-      const isDemanding = (one: Indexed) => keysOf(one).some((key) => key.feature === feature)
-      branches.push(build(feature, rest.filter(isDemanding), memory))
-      rest = rest.filter((one) => !isDemanding(one))
-    }
-  }
-  return { code: encode(rest, memory), branches }
+function push<K>(groups: Map<K, Indexed[]>, key: K, one: Indexed): void {
+  const group = groups.get(key)
+  if (group === undefined) groups.set(key, [one])
+  else group.push(one)
 }
 
-const NO_BRANCHES: readonly never[] = []
-
-interface BranchKind {
+interface KeyKind {
   readonly keysOf: (one: Indexed) => readonly (EqualityKey | RangeKey)[]
   readonly fewest: number
-  readonly build: (feature: Feature, entries: readonly Indexed[], memory: CodeMemory) => Branch
 }
 
-const EQUALITIES: BranchKind = {
-  keysOf: ({ equalities }) => equalities,
-  fewest: MIN_BRANCH_ENTRIES,
-  build: buildValueBranch,
-}
-const RANGES: BranchKind = { keysOf: ({ ranges }) => ranges, fewest: MIN_RANGE_ENTRIES, build: buildRangeBranch }
-
-function buildValueBranch(feature: Feature, entries: readonly Indexed[], memory: CodeMemory): ValueBranch {
-  const groups = new Map<KeyValue, Indexed[]>()
-  for (const one of entries) {
-    const key = one.equalities.find((other) => other.feature === feature)!
-    const left = { ...one, equalities: one.equalities.filter((other) => other !== key) }
-    for (const value of new Set(key.values)) {
-      const group = groups.get(value)
-      if (group === undefined) groups.set(value, [left])
-      else group.push(left)
-    }
-  }
-  const table = new Map([...groups].map(([value, group]) => [value, buildProgram(group, memory)]))
-  return { kind: 'value', feature, table, all: encode(entries, memory) }
-}
-
-function buildRangeBranch(feature: Feature, entries: readonly Indexed[], memory: CodeMemory): RangeBranch {
-  const tree = new IntervalTree(entries.map(({ ranges }) => ranges.find((range) => range.feature === feature)!))
-  const all = encode(entries, memory)
-  return { kind: 'range', feature, tree, all, starts: Int32Array.from([...startsIn(all), all.end]) }
-}
+const EQUALITIES: KeyKind = { keysOf: ({ equalities }) => equalities, fewest: MIN_BRANCH_ENTRIES }
+const RANGES: KeyKind = { keysOf: ({ ranges }) => ranges, fewest: MIN_RANGE_ENTRIES }
 
 /** The feature that most entries test, if it tells enough of them apart. */
-function bestFeature(entries: readonly Indexed[], keysOf: BranchKind['keysOf'], fewest: number): Feature | undefined {
+function bestFeature(entries: readonly Indexed[], { keysOf, fewest }: KeyKind): Feature | undefined {
   if (entries.length < fewest) return undefined
   const uses = new Map<Feature, number>()
   for (const one of entries) {
@@ -149,67 +220,44 @@ function bestFeature(entries: readonly Indexed[], keysOf: BranchKind['keysOf'], 
   let best: Feature | undefined
   let most = fewest - 1
   for (const [feature, count] of uses) {
-    if (count <= most || !isTelling(feature, entries, keysOf, fewest)) continue
+    if (count <= most || !isTelling(feature, entries, keysOf)) continue
     best = feature
     most = count
   }
   return best
 }
 
-/** True when enough entries test the feature, and for enough different values. */
-function isTelling(
-  feature: Feature,
-  entries: readonly Indexed[],
-  keysOf: BranchKind['keysOf'],
-  fewest: number,
-): boolean {
+/** True when the entries test the feature for enough different values. */
+function isTelling(feature: Feature, entries: readonly Indexed[], keysOf: KeyKind['keysOf']): boolean {
   const values = new Set<KeyValue>()
-  let count = 0
   for (const one of entries) {
     const key = keysOf(one).find((other) => other.feature === feature)
     if (key === undefined) continue
-    count++
     for (const value of 'values' in key ? key.values : [key.low, key.high]) values.add(value)
-    if (count >= fewest && values.size >= MIN_BRANCH_VALUES) return true
+    if (values.size >= MIN_BRANCH_VALUES) return true
   }
   return false
 }
 
-function encode(entries: readonly Indexed[], memory: CodeMemory): Code {
-  let length = 0
-  for (const one of entries) length += 2 + one.predicates.length
-  const code = memory.reserve(length)
-  let at = code.start
-  for (const { entry, predicates, unknownMatches } of entries) {
-    code.memory[at++] = entry
-    code.memory[at++] = (predicates.length << 1) | (unknownMatches ? 1 : 0)
-    for (const predicate of predicates) code.memory[at++] = predicate
+/** Every record of a program that may apply in an environment, branches included. */
+export function* recordsOf(programs: ProgramSection, program: number, environmentRow: number): Iterable<number> {
+  const { code, branches, tables } = programs
+  const first = program + 2 + code[program + 1]!
+  yield* recordsIn(code, first, code[program]!)
+  for (let at = program + 2; at < first; at++) {
+    const branch = code[at]!
+    const base = branches[branch + BRANCH.base]!
+    const end = base + branches[branch + BRANCH.length]!
+    if (branches[branch + BRANCH.kind] !== BRANCH_KIND.environment) {
+      yield* recordsIn(code, branches[branch + BRANCH.allStart]!, branches[branch + BRANCH.allEnd]!)
+      continue
+    }
+    for (let pair = base; pair < end; pair += 2) {
+      if (tables[pair] === environmentRow) yield* recordsOf(programs, tables[pair + 1]!, environmentRow)
+    }
   }
-  return code
 }
 
-function* startsIn({ memory, start, end }: Code): Iterable<number> {
-  for (let at = start; at < end; at += 2 + (memory[at + 1]! >> 1)) yield at
-}
-
-/** The entries of a piece of code, in its order. */
-export function* entriesIn(code: Code): Iterable<number> {
-  for (const at of startsIn(code)) yield code.memory[at]!
-}
-
-/** The entries of a program and of all its branches, each as often as it stands there. */
-export function* entriesOf({ code, branches }: Program): Iterable<number> {
-  yield* entriesIn(code)
-  for (const { all } of branches) yield* entriesIn(all)
-}
-
-/** Integers that a program holds, roughly; at least 1. */
-export function sizeOf({ code, branches }: Program): number {
-  let size = 1 + code.end - code.start
-  for (const branch of branches) {
-    size += branch.all.end - branch.all.start
-    if (branch.kind === 'range') size += 8 * branch.starts.length
-    else for (const part of branch.table.values()) size += sizeOf(part)
-  }
-  return size
+function* recordsIn(code: Int32Array, start: number, end: number): Iterable<number> {
+  for (let at = start; at < end; at += 2 + (code[at + 1]! >> 1)) yield at
 }

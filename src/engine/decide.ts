@@ -19,9 +19,9 @@ export interface DecideOptions {
  * The caller picks the policy set of the call's tenant.
  */
 export function decide(call: Call, facts: Facts, policySet: PolicySet, options: DecideOptions = {}): Decision {
-  match(call, facts, policySet)
-  const { frame, tools, answers } = policySet
-  const isUndeclaredTool = tools.size > 0 && !tools.has(call.tool)
+  const row = match(call, facts, policySet)
+  const { frame, answers } = policySet
+  const isUndeclaredTool = policySet.isUndeclared(row)
   const decision =
     answers.get(frame.matched, frame.matchedCount, isUndeclaredTool) ??
     answer(policySet, frame.matched.slice(0, frame.matchedCount), isUndeclaredTool)
@@ -45,7 +45,7 @@ function answer(policySet: PolicySet, matches: Int32Array, isUndeclaredTool: boo
     nearMisses: NOTHING,
     policyRevision: policySet.revision,
   })
-  policySet.answers.set(matches, isUndeclaredTool, decision)
+  policySet.answers.set(matches, matches.length, isUndeclaredTool, decision)
   return decision
 }
 
@@ -70,7 +70,7 @@ class Findings {
   constructor({ entries, always }: PolicySet, matches: Int32Array) {
     this.#bits = { ...always.findings }
     this.defaults = [...always.defaults]
-    for (const code of matches) this.#add(entries[code >> 1]!, (code & 1) === 1)
+    for (const code of matches) this.#add(entries.get(code >> 1), (code & 1) === 1)
     if (this.defaults.length > always.defaults.length) this.defaults.sort(compareDefaults)
   }
 

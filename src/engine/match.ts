@@ -1,33 +1,55 @@
+import { findIntervals } from '../compiler/interval-tree.js'
 import type { PolicySet } from '../compiler/policy-set.js'
 import { isNumeric } from '../compiler/predicate/compare.js'
 import type { Frame } from '../compiler/predicate/frame.js'
 import { FALSE, TRUE, type Truth, UNKNOWN } from '../compiler/predicate/truth.js'
-import type { Code, Program, RangeBranch, ValueBranch } from '../compiler/program.js'
+import type { Value } from '../compiler/predicate/value.js'
+import { BRANCH, BRANCH_KIND, type ProgramSection } from '../compiler/program.js'
+import type { StringPool } from '../compiler/string-pool.js'
+import { findNumber, findText } from '../compiler/text-table.js'
 import type { Call, Facts } from '../model/call.js'
 
 /**
  * Finds every entry of the policy set that matches the call and leaves them in the frame, in the order of the entries, until
  * the next decision: `frame.matched`, each as `entry << 1 | indeterminate`.
+ *
+ * @returns the row of the called tool, or -1 (see `NameIndex.fit`)
  */
-export function match(call: Call, facts: Facts, { frame, index }: PolicySet): void {
+export function match(call: Call, facts: Facts, policySet: PolicySet): number {
+  const { frame, programs } = policySet
   frame.begin(call, facts.nowMs)
-  try {
-    walk(index.forTool(call.tool, call.environment), frame)
-    walk(index.forEveryTool(call.environment), frame)
-  } finally {
-    frame.end()
+  const { tool } = frame
+  const row = policySet.tools.fit(call.tool, tool)
+  frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
+  for (let at = tool.start; at < tool.end; at++) {
+    const program = programs.byPattern[tool.ids[at]!]!
+    if (program >= 0) walk(policySet, program)
   }
-  sort(frame.matched, frame.matchedCount)
+  walk(policySet, programs.everyTool)
+  frame.end()
+  frame.matchedCount = sortUnique(frame.matched, frame.matchedCount)
+  return row
 }
 
 const FEW = 32
 
-/** Programs list entries in order, so that there is little to move; branches over ranges list them by their bounds. */
-function sort(codes: Int32Array, count: number): void {
-  if (count > FEW) {
-    codes.subarray(0, count).sort()
-    return
+/**
+ * Programs list entries in order, so that there is little to move. A tool that fits two patterns of one set finds its rule
+ * twice, with the same truth.
+ *
+ * @returns how many there are, each counted once
+ */
+function sortUnique(codes: Int32Array, count: number): number {
+  if (count > FEW) codes.subarray(0, count).sort()
+  else insertionSort(codes, count)
+  let unique = 0
+  for (let i = 0; i < count; i++) {
+    if (i === 0 || codes[i] !== codes[unique - 1]) codes[unique++] = codes[i]!
   }
+  return unique
+}
+
+function insertionSort(codes: Int32Array, count: number): void {
   for (let i = 1; i < count; i++) {
     const code = codes[i]!
     let at = i
@@ -39,55 +61,102 @@ function sort(codes: Int32Array, count: number): void {
   }
 }
 
-function walk({ code, branches }: Program, frame: Frame): void {
-  run(code, code.start, code.end, frame)
-  for (let i = 0; i < branches.length; i++) {
-    const branch = branches[i]!
-    if (branch.kind === 'value') walkValue(branch, frame)
-    else walkRange(branch, frame)
-  }
+function walk(policySet: PolicySet, program: number): void {
+  const { code } = policySet.programs
+  const branches = code[program + 1]!
+  const first = program + 2 + branches
+  run(code, first, code[program]!, policySet.frame)
+  for (let at = program + 2; at < first; at++) walkBranch(policySet, code[at]!)
 }
 
-function walkValue({ feature, table, all }: ValueBranch, frame: Frame): void {
-  const value = feature.read(frame)
-  if (typeof value === feature.type && !Number.isNaN(value)) {
-    const chosen = table.get(value as string | number | boolean)
-    if (chosen !== undefined) walk(chosen, frame)
-  } else if (value !== null && !feature.isScope) {
-    // Null equals none of the literals; a value that is missing or of another type makes their conditions unknown.
-    run(all, all.start, all.end, frame)
-  }
-}
-
-function walkRange({ feature, tree, starts, all }: RangeBranch, frame: Frame): void {
-  const value = feature.read(frame)
-  if (!isNumeric(value)) {
-    run(all, all.start, all.end, frame)
+function walkBranch(policySet: PolicySet, branch: number): void {
+  const { frame, programs } = policySet
+  const { branches, code } = programs
+  const kind = branches[branch + BRANCH.kind]!
+  if (kind === BRANCH_KIND.environment) {
+    const program = programOf(programs, branch, frame.environmentRow)
+    if (program >= 0) walk(policySet, program)
     return
   }
-  const { fitting } = frame
-  const count = tree.find(Number(value), fitting)
-  for (let i = 0; i < count; i++) run(all, starts[fitting[i]!]!, starts[fitting[i]! + 1]!, frame)
+  const value = frame.slot(branches[branch + BRANCH.slot]!)
+  if (kind === BRANCH_KIND.range && isNumeric(value)) {
+    walkRange(programs, branches[branch + BRANCH.base]!, Number(value), frame)
+    return
+  }
+  const program = tabled(programs, policySet.strings, branch, kind, value)
+  if (program >= 0) walk(policySet, program)
+  else if (program === UNTELLING) {
+    run(code, branches[branch + BRANCH.allStart]!, branches[branch + BRANCH.allEnd]!, frame)
+  }
 }
 
-/** Evaluates the entries of a piece of code, and keeps those that match. */
-function run({ memory }: Code, start: number, stop: number, frame: Frame): void {
-  let at = start
-  while (at < stop) {
-    const entry = memory[at]!
-    const head = memory[at + 1]!
-    const end = at + 2 + (head >> 1)
-    let truth: Truth = TRUE
-    for (at += 2; at < end; at++) {
-      const one = frame.truth(memory[at]!)
-      if (one === TRUE) continue
-      if (one === FALSE || (head & 1) === 0) {
-        truth = FALSE
-        break
-      }
-      truth = UNKNOWN
-    }
-    at = end
-    if (truth !== FALSE) frame.matched[frame.matchedCount++] = (entry << 1) | (truth === UNKNOWN ? 1 : 0)
+/** The program of an environment, or -1. */
+function programOf({ branches, tables }: ProgramSection, branch: number, row: number): number {
+  if (row < 0) return -1
+  const base = branches[branch + BRANCH.base]!
+  let low = 0
+  let high = branches[branch + BRANCH.length]! / 2 - 1
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const found = tables[base + 2 * middle]!
+    if (found === row) return tables[base + 2 * middle + 1]!
+    if (found < row) low = middle + 1
+    else high = middle - 1
   }
+  return -1
+}
+
+/** A value that makes conditions unknown: every record of the branch must be looked at. */
+const UNTELLING = -2
+
+/** The program of the entries that demand this value; -1 where none does. */
+function tabled(
+  { branches, tables, tableNumbers }: ProgramSection,
+  strings: StringPool,
+  branch: number,
+  kind: number,
+  value: Value,
+): number {
+  const base = branches[branch + BRANCH.base]!
+  const length = branches[branch + BRANCH.length]!
+  if (kind === BRANCH_KIND.string && typeof value === 'string') {
+    return value.length > branches[branch + BRANCH.longest]! ? -1 : findText(tables, base, length, strings, value)
+  }
+  if (
+    (kind === BRANCH_KIND.number && typeof value === 'number' && !Number.isNaN(value)) ||
+    (kind === BRANCH_KIND.boolean && typeof value === 'boolean')
+  ) {
+    return findNumber(tables, base, length, tableNumbers, Number(value))
+  }
+  // Null equals none of the literals, but has no order; a value that is missing or of another type makes conditions unknown.
+  if (value === null && kind !== BRANCH_KIND.range) return -1
+  return branches[branch + BRANCH.isScope] === 1 ? -1 : UNTELLING
+}
+
+function walkRange({ trees, code }: ProgramSection, root: number, value: number, frame: Frame): void {
+  const { fitting } = frame
+  const count = findIntervals(trees, root, value, fitting)
+  for (let i = 0; i < count; i++) runOne(code, fitting[i]!, frame)
+}
+
+function run(code: Int32Array, start: number, stop: number, frame: Frame): void {
+  for (let at = start; at < stop; ) at = runOne(code, at, frame)
+}
+
+/**
+ * Evaluates one record, and keeps its entry if it matches.
+ * @returns where the next record begins
+ */
+function runOne(code: Int32Array, record: number, frame: Frame): number {
+  const head = code[record + 1]!
+  const end = record + 2 + (head >> 1)
+  let truth: Truth = TRUE
+  for (let at = record + 2; at < end; at++) {
+    const one = frame.truth(code[at]!)
+    if (one === TRUE) continue
+    if (one === FALSE || (head & 1) === 0) return end
+    truth = UNKNOWN
+  }
+  frame.matched[frame.matchedCount++] = (code[record]! << 1) | (truth === UNKNOWN ? 1 : 0)
+  return end
 }

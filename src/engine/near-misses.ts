@@ -7,16 +7,26 @@ import type { NearMiss } from '../model/decision.js'
 
 /** Rules whose scope fits the call and whose conditions do not hold, with the conjuncts that kept each from matching. */
 export function nearMisses(call: Call, facts: Facts, policySet: PolicySet): readonly NearMiss[] {
-  const { frame, index, entries } = policySet
+  const { frame, entries } = policySet
   frame.begin(call, facts.nowMs)
-  try {
-    return index.inScope(call.tool, call.environment).flatMap((number) => {
-      const entry = entries[number]!
-      return entry.kind === 'rule' ? nearMiss(entry, frame) : []
-    })
-  } finally {
-    frame.end()
+  policySet.tools.fit(call.tool, frame.tool)
+  frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
+  const found: NearMiss[] = []
+  for (let number = 0; number < entries.length; number++) {
+    if (!isInScope(number, policySet)) continue
+    const entry = entries.get(number)
+    if (entry.kind === 'rule') found.push(...nearMiss(entry, frame))
   }
+  frame.end()
+  return found
+}
+
+/** Whether what `on` and `for` say of tool and environment holds. */
+function isInScope(entry: number, { entries, predicates, frame }: PolicySet): boolean {
+  const { toolScopes, environmentScopes } = entries.section
+  return (
+    predicates.meets(environmentScopes[entry]!, frame.environment) && predicates.meets(toolScopes[entry]!, frame.tool)
+  )
 }
 
 function nearMiss(entry: RuleEntry, frame: Frame): NearMiss[] {
@@ -26,16 +36,15 @@ function nearMiss(entry: RuleEntry, frame: Frame): NearMiss[] {
   if (isMatched) return []
   return [
     {
-      ruleId: entry.rule.id,
+      ruleId: entry.matched.ruleId,
       policy: entry.policy,
       effect: entry.effect,
-      location: entry.rule.location,
-      failed: failed.map((clause) => describe(clause, entry, frame)),
+      location: entry.matched.location,
+      failed: failed.map((clause) => describe(clause, frame)),
     },
   ]
 }
 
-function describe({ expr, predicate }: Clause, { rule }: RuleEntry, frame: Frame): NearMiss['failed'][number] {
-  const value = frame.truth(predicate) === FALSE ? 'false' : 'unknown'
-  return { text: rule.excerpt(expr.span), value, location: rule.locate(expr.span) }
+function describe({ text, predicate, location }: Clause, frame: Frame): NearMiss['failed'][number] {
+  return { text, value: frame.truth(predicate) === FALSE ? 'false' : 'unknown', location }
 }

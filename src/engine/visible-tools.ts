@@ -1,8 +1,10 @@
-import type { Entry } from '../compiler/entry.js'
-import type { DeclaredTool, PolicySet } from '../compiler/policy-set.js'
+import type { DeclaredTool } from '../compiler/declared-tool.js'
+import type { PolicySet } from '../compiler/policy-set.js'
 import type { Frame } from '../compiler/predicate/frame.js'
 import { FALSE, UNKNOWN } from '../compiler/predicate/truth.js'
+import { type ProgramSection, recordsOf } from '../compiler/program.js'
 import type { Call, Subject } from '../model/call.js'
+import type { Effect } from '../model/outcome.js'
 import { combine } from './combine.js'
 
 /** Who asks, where and when; what is left open are arguments, context and session. */
@@ -19,41 +21,53 @@ export interface VisibleToolsQuery {
  * showing: a tool is hidden only when it is sure that every call of it is denied. Seeing a tool grants nothing.
  */
 export function visibleTools(query: VisibleToolsQuery, policySet: PolicySet): readonly DeclaredTool[] {
-  return [...policySet.tools.values()].filter((tool) => isVisible(tool.name, query, policySet))
+  return policySet.declaredTools().filter((tool) => isVisible(tool.name, query, policySet))
 }
 
 function isVisible(tool: string, query: VisibleToolsQuery, policySet: PolicySet): boolean {
-  const { frame, index, entries, always } = policySet
+  const { frame, entries, always, programs } = policySet
   frame.begin(callOf(tool, query), query.nowMs)
-  try {
-    // Per layer, the most lenient findings that some call may have: what is certain, and every opening rule that is possible.
-    const findings = { ...always.findings }
-    for (const number of index.applicable(tool, query.environment)) {
-      const entry = entries[number]!
-      const applies = settle(entry, policySet, frame)
-      if (applies === 'always' || (applies === 'maybe' && isOpening(entry))) findings[entry.layer] |= entry.finding
-    }
-    return combine(findings.fleet, findings.tenant).outcome !== 'DENY'
-  } finally {
-    frame.end()
+  policySet.tools.fit(tool, frame.tool)
+  frame.environmentRow = policySet.environments.fit(query.environment, frame.environment)
+  // Per layer, the most lenient findings that some call may have: what is certain, and every opening rule that is possible.
+  const findings = { ...always.findings }
+  for (const record of recordsFor(programs, frame)) {
+    const entry = programs.code[record]!
+    const applies = settle(record, policySet)
+    if (applies === 'always' || (applies === 'maybe' && isOpening(entries.effectOf(entry))))
+      findings[entries.layerOf(entry)] |= entries.findingOf(entry)
   }
+  frame.end()
+  return combine(findings.fleet, findings.tenant).outcome !== 'DENY'
 }
 
 /** Rules whose match can turn a denial by default into something better; a restrictive rule that may not match is left out. */
-function isOpening(entry: Entry): boolean {
-  return entry.kind === 'rule' && entry.effect !== 'DENY'
+function isOpening(effect: Effect | null): boolean {
+  return effect !== null && effect !== 'DENY'
 }
 
-function settle(entry: Entry, { predicates }: PolicySet, frame: Frame): 'never' | 'maybe' | 'always' {
+/** Every record that tool and environment leave possible. */
+function* recordsFor(programs: ProgramSection, { tool, environmentRow }: Frame): Iterable<number> {
+  for (let at = tool.start; at < tool.end; at++) {
+    const program = programs.byPattern[tool.ids[at]!]!
+    if (program >= 0) yield* recordsOf(programs, program, environmentRow)
+  }
+  yield* recordsOf(programs, programs.everyTool, environmentRow)
+}
+
+function settle(record: number, { programs, predicates, frame }: PolicySet): 'never' | 'maybe' | 'always' {
+  const { code } = programs
   let applies: 'maybe' | 'always' = 'always'
-  const conditions = entry.clauses.map((clause) => clause.predicate)
-  for (const predicate of [...entry.scope, ...conditions]) {
-    if (predicates.dependences[predicate] === 'request') {
+  const head = code[record + 1]!
+  const end = record + 2 + (head >> 1)
+  for (let at = record + 2; at < end; at++) {
+    const predicate = code[at]!
+    if (predicates.section.readsRequest[predicate] === 1) {
       applies = 'maybe'
       continue
     }
     const truth = frame.truth(predicate)
-    if (truth === FALSE || (truth === UNKNOWN && !entry.unknownMatches)) return 'never'
+    if (truth === FALSE || (truth === UNKNOWN && (head & 1) === 0)) return 'never'
   }
   return applies
 }

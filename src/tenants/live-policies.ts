@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { compilePolicySet } from '../compiler/compile.js'
 import { CompileError } from '../compiler/compile-error.js'
 import type { PolicySet } from '../compiler/policy-set.js'
@@ -183,25 +182,12 @@ export class LivePolicies {
   }
 }
 
-/** Tenants without policies whose fleet's view is kept compiled; they are known to the identity alone, so they come as they call. */
-const MAX_BARE_TENANTS = 1_000
-
+/** Tenants without policies of their own are known to the identity alone: one set serves them all. */
 function compile(bundle: CheckedBundle): (tenant: string) => PolicySet {
-  const bare = new LRUCache<string, PolicySet>({ max: MAX_BARE_TENANTS })
-  const own = compileOwn(bundle)
-  return (tenant) => {
-    let policySet = own.get(tenant) ?? bare.get(tenant)
-    if (policySet === undefined) {
-      policySet = compilePolicySet(bundle, tenant)
-      bare.set(tenant, policySet)
-    }
-    return policySet
-  }
-}
-
-function compileOwn(bundle: CheckedBundle): ReadonlyMap<string, PolicySet> {
   try {
-    return new Map([...bundle.tenants.keys()].map((tenant) => [tenant, compilePolicySet(bundle, tenant)]))
+    const own = new Map([...bundle.tenants.keys()].map((tenant) => [tenant, compilePolicySet(bundle, tenant)]))
+    const bare = compilePolicySet(bundle, null)
+    return (tenant) => own.get(tenant) ?? bare
   } catch (error) {
     if (error instanceof CompileError) throw new PoliciesRefused(render(error.diagnostics))
     throw error

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compilePolicySet } from '../../src/compiler/compile.js'
+import { compile, compilePolicySet } from '../../src/compiler/compile.js'
 import { CompileError } from '../../src/compiler/compile-error.js'
 import { explainIndex } from '../../src/compiler/explain-index.js'
-import { IntervalTree } from '../../src/compiler/interval-tree.js'
+import { findIntervals, TreeBuilder } from '../../src/compiler/interval-tree.js'
+import { openPolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
 import type { CompareOp, Expr, RuleEffect } from '../../src/language/ast.js'
 import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../../src/language/checked.js'
@@ -108,10 +109,15 @@ t.test('an interval tree finds the intervals that hold a value, and no other', (
   const intervals = fc.array(fc.record({ low: ends, high: ends }), { maxLength: 60 })
   fc.assert(
     fc.property(intervals, fc.array(fc.oneof(ends, fc.double({ noNaN: true }))), (intervals, values) => {
-      const tree = new IntervalTree(intervals)
+      const builder = new TreeBuilder()
+      // A neighbour in the same arrays is not to be found.
+      builder.add([{ low: -Infinity, high: Infinity }], [-1])
+      const root = builder.add(intervals, [...intervals.keys()])
+      builder.add([{ low: 0, high: 1 }], [-2])
+      const tree = builder.finish()
       const found = new Int32Array(intervals.length)
       for (const value of values) {
-        const count = tree.find(value, found)
+        const count = findIntervals(tree, root, value, found)
         const expected = intervals.flatMap(({ low, high }, at) => (low <= value && value <= high ? [at] : []))
         same([...found.subarray(0, count)].sort((a, b) => a - b).join(), expected.join(), `${value}`)
       }
@@ -167,7 +173,7 @@ t.test('the index never loses a match of rules with bounds', (t) => {
         })),
       )
       const policySet = compilePolicySet(bundle, 'acme')
-      if (explainIndex(policySet).some(({ access }) => access === 'range')) trees++
+      if (explainIndex(bundle, 'acme').some(({ access }) => access === 'range')) trees++
       for (const [n, m] of asked) {
         const call = callWith({ ...(n === undefined ? {} : { n }), ...(m === undefined ? {} : { m }) })
         same(summary(decide(call, { nowMs: 0 }, policySet)), summary(naiveDecide(call, 0, bundle, 'acme')), 'differ')
@@ -206,6 +212,23 @@ function callWith(args: JsonObject): Call {
     ...{ delegationChain: [], tool: 'pay', environment: 'prod', arguments: args, context: {} },
   }
 }
+
+t.test('one set serves every tenant without policies of its own', (t) => {
+  property(150, (generator) => {
+    const bundle = { ...generator.policies().bundle, tenants: new Map() }
+    // As handed over by a worker.
+    const image = structuredClone(compile(bundle, null))
+    const policySet = openPolicySet(image)
+    for (const tenant of ['acme', 'other', 'b', 'acme']) {
+      const call = { ...generator.call(), tenant }
+      const nowMs = generator.nowMs()
+      const naive = naiveDecide(call, nowMs, bundle, tenant)
+      same(summary(decide(call, { nowMs }, policySet)), summary(naive), tenant)
+    }
+  })
+  t.pass('150 policy sets')
+  t.end()
+})
 
 t.test('adding a deny never allows more', (t) => {
   property(150, (generator) => {

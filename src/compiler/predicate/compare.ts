@@ -113,3 +113,15 @@ export const COMPARISONS: Readonly<Record<CompareOp, (left: Value, right: Value)
     return sign === undefined ? UNKNOWN : toTruth(sign >= 0)
   },
 }
+
+/** The comparison with a constant; the comparisons that policies make most have no detour. */
+export function testAgainst(op: CompareOp, constant: Value): (value: Value) => Truth {
+  const holds = COMPARISONS[op]
+  if ((op === '==' || op === '!=') && (typeof constant === 'string' || typeof constant === 'boolean')) {
+    const same = op === '==' ? TRUE : FALSE
+    const other = op === '==' ? FALSE : TRUE
+    const type = typeof constant
+    return (value) => (value === constant ? same : typeof value === type || value === null ? other : UNKNOWN)
+  }
+  return (value) => holds(value, constant)
+}

@@ -1,5 +1,8 @@
 import type { Call } from '../../model/call.js'
-import type { Truth } from './truth.js'
+import { LAST_COMPARISON, OP } from '../predicates.js'
+import { COMPARISONS } from './compare.js'
+import { type LivePredicates, SOURCE } from './live-predicates.js'
+import { FALSE, TRUE, type Truth, toTruth } from './truth.js'
 import type { Value } from './value.js'
 
 export type TruthFn = (frame: Frame) => Truth
@@ -18,7 +21,16 @@ const NO_CALL: Call = {
   context: {},
 }
 
+const NO_IDS = new Int32Array(0)
+
 const MAX_GENERATION = 0x1fff_ffff
+
+/** The patterns that a name fits: those of `ids` from `start` up to `end`, ascending. */
+export interface Fitted {
+  ids: Int32Array
+  start: number
+  end: number
+}
 
 /**
  * The scratch space of one decision: memos of predicates and of projected values, stamped with a generation so that a new
@@ -28,6 +40,10 @@ const MAX_GENERATION = 0x1fff_ffff
 export class Frame {
   call: Call = NO_CALL
   nowMs = 0
+  readonly tool: Fitted = { ids: NO_IDS, start: 0, end: 0 }
+  readonly environment: Fitted = { ids: NO_IDS, start: 0, end: 0 }
+  /** The row of the environment's name, or -1. */
+  environmentRow = -1
   /** Values of quantifier variables, by nesting depth. */
   readonly variables: Value[] = []
   /** Entries that matched, as `entry << 1 | indeterminate`; the first `matchedCount` are valid. */
@@ -35,26 +51,41 @@ export class Frame {
   matchedCount = 0
   /** Room for what a search through ranges finds; valid until the next search. */
   readonly fitting: Int32Array
-  readonly #predicates: readonly TruthFn[]
+  readonly #predicates: LivePredicates
+  readonly #ops: Uint8Array
+  readonly #operands: Int32Array
+  readonly #numbers: Float64Array
   /** `generation << 2 | truth` of each predicate. */
   readonly #memo: Int32Array
   readonly #stamps: Int32Array
   readonly #slots: Value[]
   readonly #filled: Int32Array
+  /** By slot: one of {@link SOURCE}, and the key that is read. */
+  readonly #sources: Uint8Array
+  readonly #keys: string[]
   #filledCount = 0
   #generation = 0
 
-  constructor(predicates: readonly TruthFn[], slots: number, entries: number) {
+  /** @param matches the most that can match one call */
+  constructor(predicates: LivePredicates, matches: number) {
+    const { ops, operands, numbers, slots } = predicates.section
     this.#predicates = predicates
-    this.#memo = new Int32Array(predicates.length)
-    this.#stamps = new Int32Array(slots)
-    this.#slots = new Array<Value>(slots).fill(undefined)
-    this.#filled = new Int32Array(slots)
-    this.matched = new Int32Array(entries)
-    this.fitting = new Int32Array(entries)
+    this.#ops = ops
+    this.#operands = operands
+    this.#numbers = numbers
+    this.#memo = new Int32Array(ops.length)
+    this.#stamps = new Int32Array(slots.length)
+    this.#slots = new Array<Value>(slots.length).fill(undefined)
+    this.#filled = new Int32Array(slots.length)
+    this.#sources = new Uint8Array(slots.length)
+    this.#keys = new Array<string>(slots.length).fill('')
+    this.matched = new Int32Array(matches)
+    this.fitting = new Int32Array(matches)
   }
 
   begin(call: Call, nowMs: number): void {
+    // A decision that threw has left values behind.
+    if (this.#filledCount > 0) this.end()
     this.call = call
     this.nowMs = nowMs
     this.matchedCount = 0
@@ -78,18 +109,84 @@ export class Frame {
   truth(predicate: number): Truth {
     const memo = this.#memo[predicate]!
     if (memo >> 2 === this.#generation) return (memo & 3) as Truth
-    const truth = this.#predicates[predicate]!(this)
+    const truth = this.#evaluate(predicate)
     this.#memo[predicate] = (this.#generation << 2) | truth
     return truth
   }
 
-  /** Evaluates what fills a slot at most once a decision. */
-  slot(slot: number, fill: ValueFn): Value {
+  /** The value of a slot, read or computed at most once a decision. */
+  slot(slot: number): Value {
     if (this.#stamps[slot] === this.#generation) return this.#slots[slot]
-    const value = fill(this)
+    const value = this.#read(slot)
     this.#stamps[slot] = this.#generation
     this.#slots[slot] = value
     this.#filled[this.#filledCount++] = slot
     return value
   }
+
+  /** Most slots are an argument or a label, and take no call of a closure. */
+  #read(slot: number): Value {
+    switch (this.#sources[slot]) {
+      case SOURCE.argument:
+        return this.call.arguments[this.#keys[slot]!]
+      case SOURCE.label:
+        return this.call.agent.labels[this.#keys[slot]!]
+      case SOURCE.unresolved:
+        this.#resolve(slot)
+        return this.#read(slot)
+      default:
+        return this.#predicates.reader(slot)(this)
+    }
+  }
+
+  #resolve(slot: number): void {
+    const { source, key } = this.#predicates.sourceOf(slot)
+    this.#sources[slot] = source
+    this.#keys[slot] = key
+  }
+
+  #evaluate(predicate: number): Truth {
+    const op = this.#ops[predicate]!
+    const operand = this.#operands[predicate]!
+    if (op <= LAST_COMPARISON) {
+      const value = this.slot(operand)
+      const number = this.#numbers[predicate]!
+      // NaN is no number: the general comparison says so.
+      return typeof value === 'number' && !Number.isNaN(value)
+        ? compareNumbers(op, value, number)
+        : GENERAL_COMPARISONS[op]!(value, number)
+    }
+    switch (op) {
+      case OP.test:
+        return this.#predicates.test(predicate)(this.slot(operand))
+      case OP.general:
+        return this.#predicates.truth(predicate)(this)
+      case OP.environment:
+        return this.#predicates.meets(operand, this.environment) ? TRUE : FALSE
+      case OP.tool:
+        return this.#predicates.meets(operand, this.tool) ? TRUE : FALSE
+      default:
+        return this.#predicates.meets(operand, this.tool) ? FALSE : TRUE
+    }
+  }
 }
+
+function compareNumbers(op: number, left: number, right: number): Truth {
+  switch (op) {
+    case OP['<']:
+      return toTruth(left < right)
+    case OP['<=']:
+      return toTruth(left <= right)
+    case OP['>']:
+      return toTruth(left > right)
+    case OP['>=']:
+      return toTruth(left >= right)
+    case OP['==']:
+      return toTruth(left === right)
+    default:
+      return toTruth(left !== right)
+  }
+}
+
+/** By operation. */
+const GENERAL_COMPARISONS = (['<', '<=', '>', '>=', '==', '!='] as const).map((op) => COMPARISONS[op])

@@ -1,11 +1,14 @@
-import type { Expr } from '../../language/ast.js'
-import type { ListItem } from '../../language/checked.js'
 import { assertNever } from '../../model/assert-never.js'
-import { type DeclaredNames, undeclaredOf } from '../functions/undeclared.js'
+import type { Layer } from '../entry.js'
+import type { DeclaredNames } from '../functions/undeclared.js'
+import { undeclaredOf } from '../functions/undeclared.js'
+import { compileGlob } from '../glob.js'
+import { isConstant } from '../predicates.js'
 import { compileRegex } from '../regex.js'
+import type { Term } from '../term.js'
 import { compileTimeWindow } from '../time-window.js'
 import { arithmetic, negate } from './arithmetic.js'
-import { COMPARISONS } from './compare.js'
+import { COMPARISONS, testAgainst } from './compare.js'
 import type { TruthFn, ValueFn } from './frame.js'
 import { applyFunction, applyView, isFunction, isView } from './functions.js'
 import { allItems, anyItem } from './quantifier.js'
@@ -14,129 +17,152 @@ import { relation, relationToConstant } from './relation.js'
 import { FALSE, not, TRUE, type Truth, toTruth, UNKNOWN } from './truth.js'
 import { AddressRange, Duration, Instant, isList, isMap, member, type Value } from './value.js'
 
-/** What names mean where an expression stands. */
-export interface Scope {
-  readonly lists: ReadonlyMap<string, readonly ListItem[]>
-  /** Quantifier variables, the outermost first; the position is the depth. */
-  readonly variables: readonly string[]
+/** What a term may ask of the policy set that it stands in. */
+export interface LowerScope {
+  readonly list: (list: number) => readonly Value[]
   /** Names of the arguments that a tool's declarations have, as far as the layer sees them; undefined for a tool without any. */
-  readonly parametersOf: (tool: string) => DeclaredNames | undefined
-  /** The slot of a value that is the same all through a decision; equal keys share one. */
-  readonly slotOf: (key: string) => number
-  /** Equal for two expressions that mean the same, in any layer; undefined where a quantifier variable is involved. */
-  readonly invariantKey: (expr: Expr, scope: Scope) => string | undefined
+  readonly parametersOf: (layer: Layer, tool: string) => DeclaredNames | undefined
+}
+
+/**
+ * Lowers a term that compares or tests one slot (see `testedSlot`) to a function of that slot's value: one call instead of a
+ * chain of closures.
+ */
+export function lowerTest(term: Term, scope: LowerScope): (value: Value) => Truth {
+  switch (term.kind) {
+    case 'compare':
+      return testAgainst(term.op, constantValue(term.right, scope))
+    case 'relation':
+      return relationToConstant(term.op, constantValue(term.right, scope))
+    case 'matches': {
+      const found = compileRegex(term.pattern, term.flags)
+      return (text) => (typeof text === 'string' ? toTruth(found(text)) : UNKNOWN)
+    }
+    case 'exists':
+      return (value) => toTruth(value !== undefined)
+    case 'fits':
+      return fits(term.names, term.globs)
+    default:
+      throw new Error(`unreachable: ${term.kind} is no test of a slot`)
+  }
 }
 
 /** Lowers a condition to a closure over Kleene's three values. */
-export function lowerTruth(expr: Expr, scope: Scope): TruthFn {
-  switch (expr.kind) {
+export function lowerTruth(term: Term, scope: LowerScope): TruthFn {
+  switch (term.kind) {
     case 'not': {
-      const operand = lowerTruth(expr.operand, scope)
+      const operand = lowerTruth(term.operand, scope)
       return (frame) => not(operand(frame))
     }
     case 'and':
-      return conjunction(expr.operands.map((operand) => lowerTruth(operand, scope)))
+      return conjunction(term.operands.map((operand) => lowerTruth(operand, scope)))
     case 'or':
-      return disjunction(expr.operands.map((operand) => lowerTruth(operand, scope)))
-    case 'compare': {
-      const left = lowerValue(expr.left, scope)
-      const holds = COMPARISONS[expr.op]
-      const constant = constantValue(expr.right, scope)
-      if (constant !== undefined) {
-        const { value } = constant
-        return (frame) => holds(left(frame), value)
-      }
-      const right = lowerValue(expr.right, scope)
-      return (frame) => holds(left(frame), right(frame))
-    }
+      return disjunction(term.operands.map((operand) => lowerTruth(operand, scope)))
+    case 'compare':
     case 'relation':
-      return lowerRelation(expr, scope)
-    case 'matches': {
-      const subject = lowerValue(expr.subject, scope)
-      const found = compileRegex(expr.pattern, expr.flags)
-      return (frame) => {
-        const text = subject(frame)
-        return typeof text === 'string' ? toTruth(found(text)) : UNKNOWN
-      }
+      return lowerBinary(term, scope)
+    case 'matches':
+    case 'fits': {
+      const subject = lowerValue(term.subject, scope)
+      const test = lowerTest(term, scope)
+      return (frame) => test(subject(frame))
     }
     case 'exists': {
-      const operand = lowerValue(expr.operand, scope)
+      const operand = lowerValue(term.operand, scope)
       return (frame) => toTruth(operand(frame) !== undefined)
     }
     case 'quantifier': {
-      const over = lowerValue(expr.over, scope)
-      const depth = scope.variables.length
-      const body = lowerTruth(expr.body, { ...scope, variables: [...scope.variables, expr.variable.name] })
-      return expr.quantifier === 'any' ? anyItem(over, body, depth) : allItems(over, body, depth)
+      const over = lowerValue(term.over, scope)
+      const body = lowerTruth(term.body, scope)
+      return term.quantifier === 'any' ? anyItem(over, body, term.depth) : allItems(over, body, term.depth)
     }
     case 'time-window': {
-      const subject = lowerValue(expr.subject, scope)
-      const inside = compileTimeWindow(expr)
+      const subject = lowerValue(term.subject, scope)
+      const inside = compileTimeWindow(term)
       return (frame) => {
         const instant = subject(frame)
         return instant instanceof Instant ? toTruth(inside(instant.ms)) : UNKNOWN
       }
     }
+    case 'active': {
+      const from = term.fromMs ?? Number.NEGATIVE_INFINITY
+      const until = term.untilMs ?? Number.POSITIVE_INFINITY
+      return (frame) => toTruth(frame.nowMs >= from && frame.nowMs < until)
+    }
     case 'literal':
     case 'duration':
     case 'timestamp':
     case 'cidr':
-    case 'list-literal':
-    case 'map-literal':
+    case 'list':
+    case 'map':
+    case 'named-list':
+    case 'nothing':
+    case 'slot':
     case 'reference':
-    case 'name':
+    case 'tenant':
+    case 'variable':
     case 'field':
     case 'index':
     case 'call':
     case 'negate':
     case 'arithmetic': {
-      const value = lowerValue(expr, scope)
+      const value = lowerValue(term, scope)
       return (frame) => truthOf(value(frame))
     }
     default:
-      return assertNever(expr)
+      return assertNever(term)
   }
 }
 
-/** Lowers an expression to a closure over values; a truth is a boolean, and unknown is `undefined`. */
-export function lowerValue(expr: Expr, scope: Scope): ValueFn {
-  const constant = constantValue(expr, scope)
-  if (constant !== undefined) return () => constant.value
-  switch (expr.kind) {
+/** Lowers a term to a closure over values; a truth is a boolean, and unknown is `undefined`. */
+export function lowerValue(term: Term, scope: LowerScope): ValueFn {
+  if (isConstant(term)) {
+    const value = constantValue(term, scope)
+    return () => value
+  }
+  switch (term.kind) {
+    case 'slot': {
+      const { slot } = term
+      return (frame) => frame.slot(slot)
+    }
     case 'reference':
-      return memoised(expr, scope, readReference(expr.root, expr.path))
-    case 'name': {
-      const depth = scope.variables.lastIndexOf(expr.name)
-      return depth < 0 ? () => undefined : (frame) => frame.variables[depth]
+      return readReference(term.root, term.path)
+    case 'tenant':
+      return (frame) => frame.call.tenant
+    case 'nothing':
+      return () => undefined
+    case 'variable': {
+      const { depth } = term
+      return (frame) => frame.variables[depth]
     }
     case 'field': {
-      const of = lowerValue(expr.of, scope)
-      const field = expr.field
+      const of = lowerValue(term.of, scope)
+      const { field } = term
       return (frame) => member(of(frame), field)
     }
     case 'index': {
-      const of = lowerValue(expr.of, scope)
-      const index = lowerValue(expr.index, scope)
+      const of = lowerValue(term.of, scope)
+      const index = lowerValue(term.index, scope)
       return (frame) => itemAt(of(frame), index(frame))
     }
     case 'call':
-      return memoised(expr, scope, lowerCall(expr, scope))
+      return lowerCall(term, scope)
     case 'negate': {
-      const operand = lowerValue(expr.operand, scope)
+      const operand = lowerValue(term.operand, scope)
       return (frame) => negate(operand(frame))
     }
     case 'arithmetic': {
-      const left = lowerValue(expr.left, scope)
-      const right = lowerValue(expr.right, scope)
-      const op = expr.op
+      const left = lowerValue(term.left, scope)
+      const right = lowerValue(term.right, scope)
+      const { op } = term
       return (frame) => arithmetic(op, left(frame), right(frame))
     }
-    case 'list-literal': {
-      const items = expr.items.map((item) => lowerValue(item, scope))
+    case 'list': {
+      const items = term.items.map((item) => lowerValue(item, scope))
       return (frame) => items.map((item) => item(frame))
     }
-    case 'map-literal': {
-      const entries = expr.entries.map(({ key, value }) => ({ key, value: lowerValue(value, scope) }))
+    case 'map': {
+      const entries = term.entries.map(([key, value]) => ({ key, value: lowerValue(value, scope) }))
       return (frame) => toMap(entries.map(({ key, value }) => [key, value(frame)]))
     }
     case 'not':
@@ -147,93 +173,82 @@ export function lowerValue(expr: Expr, scope: Scope): ValueFn {
     case 'matches':
     case 'exists':
     case 'quantifier':
-    case 'time-window': {
-      const truth = lowerTruth(expr, scope)
+    case 'time-window':
+    case 'fits':
+    case 'active': {
+      const truth = lowerTruth(term, scope)
       return (frame) => fromTruth(truth(frame))
     }
     case 'literal':
     case 'duration':
     case 'timestamp':
     case 'cidr':
-      throw new Error(`unreachable: ${expr.kind} is a constant`)
+    case 'named-list':
+      throw new Error(`unreachable: ${term.kind} is a constant`)
     default:
-      return assertNever(expr)
+      return assertNever(term)
   }
 }
 
-/** The value of an expression that holds nothing of the call; undefined where it does. */
-export function constantValue(
-  expr: Expr,
-  scope: Pick<Scope, 'lists' | 'variables'>,
-): { readonly value: Value } | undefined {
-  switch (expr.kind) {
+/** The value of a constant term (see `isConstant`). */
+function constantValue(term: Term, scope: LowerScope): Value {
+  switch (term.kind) {
     case 'literal':
-      return { value: expr.value }
+      return term.value
     case 'duration':
-      return { value: new Duration(expr.ms) }
+      return new Duration(term.ms)
     case 'timestamp':
-      return { value: new Instant(expr.ms) }
+      return new Instant(term.ms)
     case 'cidr':
-      return { value: new AddressRange(expr.text) }
-    case 'negate': {
-      const operand = constantValue(expr.operand, scope)
-      return operand && { value: negate(operand.value) }
-    }
-    case 'list-literal': {
-      const items = expr.items.map((item) => constantValue(item, scope))
-      return items.every((item) => item !== undefined) ? { value: items.map((item) => item.value) } : undefined
-    }
-    case 'map-literal': {
-      const entries: [string, Value][] = []
-      for (const { key, value } of expr.entries) {
-        const constant = constantValue(value, scope)
-        if (constant === undefined) return undefined
-        entries.push([key, constant.value])
-      }
-      return { value: toMap(entries) }
-    }
-    case 'name': {
-      const list = scope.variables.includes(expr.name) ? undefined : scope.lists.get(expr.name)
-      return list && { value: list }
-    }
+      return new AddressRange(term.text)
+    case 'negate':
+      return negate(constantValue(term.operand, scope))
+    case 'list':
+      return term.items.map((item) => constantValue(item, scope))
+    case 'map':
+      return toMap(term.entries.map(([key, value]) => [key, constantValue(value, scope)]))
+    case 'named-list':
+      return scope.list(term.list)
     default:
-      return undefined
+      throw new Error(`unreachable: ${term.kind} is no constant`)
   }
 }
 
-function lowerCall(expr: Extract<Expr, { kind: 'call' }>, scope: Scope): ValueFn {
-  const operand = expr.args[0]
-  if (operand === undefined || expr.args.length !== 1) return () => undefined
-  const value = lowerValue(operand, scope)
-  const fn = expr.fn
-  if (isView(fn)) return (frame) => applyView(fn, value(frame))
-  if (!isFunction(fn)) return () => undefined
-  if (fn !== 'undeclared') return (frame) => applyFunction(fn, value(frame))
-  const { parametersOf } = scope
-  return (frame) => {
-    const args = value(frame)
-    return isMap(args) ? undeclaredOf(args, parametersOf(frame.call.tool)) : undefined
-  }
+/** Whether a text is one of the names or fits one of the globs; false for what is no text. */
+function fits(names: readonly string[], globs: readonly string[]): (value: Value) => Truth {
+  const [only] = names
+  if (names.length === 1 && globs.length === 0) return (value) => (value === only ? TRUE : FALSE)
+  const literals = new Set(names)
+  const matchers = globs.map(compileGlob)
+  return (value) =>
+    typeof value === 'string' && (literals.has(value) || matchers.some((matches) => matches(value))) ? TRUE : FALSE
 }
 
-function lowerRelation(expr: Extract<Expr, { kind: 'relation' }>, scope: Scope): TruthFn {
-  const left = lowerValue(expr.left, scope)
-  const constant = constantValue(expr.right, scope)
-  if (constant !== undefined) {
-    const holds = relationToConstant(expr.op, constant.value)
-    return (frame) => holds(left(frame))
+function lowerBinary(term: Extract<Term, { kind: 'compare' | 'relation' }>, scope: LowerScope): TruthFn {
+  const left = lowerValue(term.left, scope)
+  if (isConstant(term.right)) {
+    const test = lowerTest(term, scope)
+    return (frame) => test(left(frame))
   }
-  const right = lowerValue(expr.right, scope)
-  const holds = relation(expr.op)
+  const right = lowerValue(term.right, scope)
+  const holds = term.kind === 'compare' ? COMPARISONS[term.op] : relation(term.op)
   return (frame) => holds(left(frame), right(frame))
 }
 
-/** Reads or computes once a decision what does not depend on a quantifier variable: one parse of one argument by one view. */
-function memoised(expr: Expr, scope: Scope, compute: ValueFn): ValueFn {
-  const key = scope.invariantKey(expr, scope)
-  if (key === undefined) return compute
-  const slot = scope.slotOf(key)
-  return (frame) => frame.slot(slot, compute)
+function lowerCall(term: Extract<Term, { kind: 'call' }>, scope: LowerScope): ValueFn {
+  const { fn, args, layer } = term
+  const [operand] = args
+  if (operand === undefined || args.length !== 1) return () => undefined
+  const value = lowerValue(operand, scope)
+  if (isView(fn)) return (frame) => applyView(fn, value(frame))
+  if (!isFunction(fn)) return () => undefined
+  if (fn !== 'undeclared') return (frame) => applyFunction(fn, value(frame))
+  if (layer === null) return () => undefined
+  const { parametersOf } = scope
+  return (frame) => {
+    const given = value(frame)
+    return isMap(given) ? undeclaredOf(given, parametersOf(layer, frame.call.tool)) : undefined
+  }
 }
 
 function conjunction(operands: readonly TruthFn[]): TruthFn {

@@ -55,10 +55,16 @@ function jsonMember(key: string): (of: JsonValue | undefined) => JsonValue | und
   }
 }
 
-/** `agent.id`, or a label: `agent.team`, also written `agent.labels.team` (a label named `id` only so). */
+/** `agent.team`, also written `agent.labels.team`; a label named `id` only so. */
+export function labelOf(path: readonly string[]): string | undefined {
+  if (path.length === 2 && path[0] === 'labels') return path[1]
+  return path.length === 1 && path[0] !== 'id' ? path[0] : undefined
+}
+
+/** `agent.id`, or a label. */
 function readSubject(path: readonly string[]): (subject: Subject) => Value {
   if (path.length === 1 && path[0] === 'id') return (subject) => subject.id
-  const label = path.length === 2 && path[0] === 'labels' ? path[1]! : path.length === 1 ? path[0]! : undefined
+  const label = labelOf(path)
   return label === undefined ? () => undefined : readLabel(label)
 }
 

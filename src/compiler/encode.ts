@@ -1,0 +1,107 @@
+import type { Expr } from '../language/ast.js'
+import type { ListItem } from '../language/checked.js'
+import { assertNever } from '../model/assert-never.js'
+import type { Layer } from './entry.js'
+import type { Term } from './term.js'
+
+/** What the names of an expression mean, and where its constant parts are kept. */
+export interface EncodeScope {
+  readonly layer: Layer
+  readonly lists: ReadonlyMap<string, readonly ListItem[]>
+  /** The number of a list; one number however often it is named. */
+  readonly listNumber: (list: readonly ListItem[]) => number
+  /** The number of the slot of a term that is the same all through a decision; one number for equal terms. */
+  readonly slotNumber: (term: Term) => number
+}
+
+/** Turns an expression into a {@link Term}. References, and calls without a quantifier's variable inside, become slots. */
+export function encode(expr: Expr, scope: EncodeScope): Term {
+  return encodeIn(expr, scope, NO_VARIABLES).term
+}
+
+const NO_VARIABLES: readonly string[] = []
+
+interface Encoded {
+  readonly term: Term
+  /** A quantifier's variable is read, so that the value changes within one decision. */
+  readonly varies: boolean
+}
+
+function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]): Encoded {
+  let varies = false
+  const part = (child: Expr): Term => {
+    const encoded = encodeIn(child, scope, variables)
+    varies ||= encoded.varies
+    return encoded.term
+  }
+  const parts = (children: readonly Expr[]): readonly Term[] => children.map(part)
+  const done = (term: Term): Encoded => ({ term, varies })
+  const slotted = (term: Term): Encoded => (varies ? done(term) : done({ kind: 'slot', slot: scope.slotNumber(term) }))
+  switch (expr.kind) {
+    case 'literal':
+      return done({ kind: 'literal', value: exact(expr.value) })
+    case 'duration':
+      return done({ kind: 'duration', ms: exact(expr.ms) })
+    case 'timestamp':
+      return done({ kind: 'timestamp', ms: exact(expr.ms) })
+    case 'cidr':
+      return done({ kind: 'cidr', text: expr.text })
+    case 'list-literal':
+      return done({ kind: 'list', items: parts(expr.items) })
+    case 'map-literal':
+      return done({ kind: 'map', entries: expr.entries.map(({ key, value }) => [key, part(value)] as const) })
+    case 'reference':
+      return slotted({ kind: 'reference', root: expr.root, path: expr.path })
+    case 'name': {
+      const depth = variables.lastIndexOf(expr.name)
+      if (depth >= 0) return { term: { kind: 'variable', depth }, varies: true }
+      const list = scope.lists.get(expr.name)
+      return done(list === undefined ? { kind: 'nothing' } : { kind: 'named-list', list: scope.listNumber(list) })
+    }
+    case 'field':
+      return done({ kind: 'field', of: part(expr.of), field: expr.field })
+    case 'index':
+      return done({ kind: 'index', of: part(expr.of), index: part(expr.index) })
+    case 'call': {
+      const { fn } = expr
+      return slotted({ kind: 'call', fn, args: parts(expr.args), layer: fn === 'undeclared' ? scope.layer : null })
+    }
+    case 'not':
+    case 'negate':
+    case 'exists':
+      return done({ kind: expr.kind, operand: part(expr.operand) })
+    case 'and':
+    case 'or':
+      return done({ kind: expr.kind, operands: parts(expr.operands) })
+    case 'arithmetic':
+      return done({ kind: 'arithmetic', op: expr.op, left: part(expr.left), right: part(expr.right) })
+    case 'compare':
+      return done({ kind: 'compare', op: expr.op, left: part(expr.left), right: part(expr.right) })
+    case 'relation':
+      return done({ kind: 'relation', op: expr.op, left: part(expr.left), right: part(expr.right) })
+    case 'matches':
+      return done({ kind: 'matches', subject: part(expr.subject), pattern: expr.pattern, flags: expr.flags })
+    case 'quantifier': {
+      const { quantifier } = expr
+      const depth = variables.length
+      const over = part(expr.over)
+      const body = encodeIn(expr.body, scope, [...variables, expr.variable.name])
+      const term: Term = { kind: 'quantifier', quantifier, depth, over, body: body.term }
+      // Errs on the side of varying: the body reads at least the quantifier's own variable.
+      return { term, varies: varies || body.varies }
+    }
+    case 'time-window': {
+      const { fromMinute, untilMinute, zone, days } = expr
+      return done({ kind: 'time-window', subject: part(expr.subject), fromMinute, untilMinute, zone, days })
+    }
+    default:
+      return assertNever(expr)
+  }
+}
+
+/** JSON has no text for infinity and NaN; the lexer lets none through. */
+function exact<T extends string | number | boolean | null>(value: T): T {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new RangeError(`${value} is no number of the language`)
+  return value
+}

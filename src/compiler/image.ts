@@ -1,0 +1,44 @@
+import type { EntrySection } from './entries.js'
+import type { NameSection } from './names.js'
+import type { PredicateSection } from './predicates.js'
+import type { ProgramSection } from './program.js'
+import type { StringSection } from './string-pool.js'
+
+/**
+ * The policies that judge one tenant's calls, compiled to plain data: typed arrays and one pool of texts. Made by `compile`,
+ * in whatever thread, and opened by `openPolicySet` in constant time; handing it over with `transfersOf` copies nothing.
+ */
+export interface PolicyImage {
+  /** `sha256:` and 64 hex digits over the files of the bundle. */
+  readonly revision: string
+  /** Null for the image of every tenant that has no policies of its own: what the fleet says of tenants is asked of the call. */
+  readonly tenant: string | null
+  readonly strings: StringSection
+  readonly predicates: PredicateSection
+  readonly entries: EntrySection
+  readonly programs: ProgramSection
+  readonly tools: NameSection
+  readonly environments: NameSection
+  /** What entries demand of tool and environment (see `Demands`). */
+  readonly demands: Int32Array<ArrayBuffer>
+  /** By row of the tools: the text of its declaration, or -1. */
+  readonly declarations: Int32Array<ArrayBuffer>
+  /** Entries that are defaults of policies that speak for every call. */
+  readonly always: Int32Array<ArrayBuffer>
+}
+
+/** The buffers of an image, for `postMessage(image, transfersOf(image))`. The sender's image is empty afterwards. */
+export function transfersOf(image: PolicyImage): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>()
+  const visit = (value: unknown): void => {
+    if (ArrayBuffer.isView(value)) found.add(value.buffer as ArrayBuffer)
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit)
+  }
+  visit(image)
+  return [...found]
+}
+
+/** Bytes that an image takes. */
+export function bytesOf(image: PolicyImage): number {
+  return transfersOf(image).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
