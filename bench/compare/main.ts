@@ -70,7 +70,7 @@ function compare({ revision: name, names, rounds, quick, own, dirty, json }: Com
   if (!dirty) refuseChanges()
   progress(`building this tree and ${name} (${revision.commit.slice(0, 10)})`)
   build(ROOT)
-  const { folder, remove } = checkOut(revision, { ownBenchmarks: own })
+  const { folder, remove } = checkOut(revision, { benchmarks: names, ownBenchmarks: own })
   process.on('exit', remove)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
   const results: Record<string, Record<string, Compared>> = {}

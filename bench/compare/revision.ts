@@ -9,8 +9,8 @@ export class CompareError extends Error {
   override readonly name = 'CompareError'
 }
 
-/** Benchmarks, and what they take from the tests. */
-const BENCHMARKS = ['bench', 'test/engine', 'test/reference']
+/** What benchmarks share, and what they take from the tests. */
+const SHARED = ['bench/run.mjs', 'bench/support', 'test/engine', 'test/reference']
 
 export interface Revision {
   /** As asked for. */
@@ -50,12 +50,19 @@ export interface CheckedOut {
   readonly remove: () => void
 }
 
+export interface CheckOutOptions {
+  /** Whose benchmarks of this tree are laid over the revision's. */
+  readonly benchmarks: readonly string[]
+  /** Leave the revision's own benchmarks as they are. */
+  readonly ownBenchmarks: boolean
+}
+
 /**
- * Checks a revision out into a temporary work tree and builds it, with this tree's benchmarks laid over its own, so that both
- * measure the same; `ownBenchmarks` leaves it as it is.
+ * Checks a revision out into a temporary work tree and builds it, with this tree's benchmarks in place of its own, so that both
+ * measure the same.
  * @throws {CompareError} when it cannot be installed or built
  */
-export function checkOut({ commit }: Revision, { ownBenchmarks }: { readonly ownBenchmarks: boolean }): CheckedOut {
+export function checkOut({ commit }: Revision, { benchmarks, ownBenchmarks }: CheckOutOptions): CheckedOut {
   const parent = mkdtempSync(path.join(tmpdir(), 'portcullis-compare-'))
   const folder = path.join(parent, 'tree')
   const remove = () => {
@@ -66,8 +73,8 @@ export function checkOut({ commit }: Revision, { ownBenchmarks }: { readonly own
   }
   try {
     git('worktree', 'add', '--quiet', '--detach', folder, commit)
-    if (!ownBenchmarks) layOver(folder)
     install(folder)
+    if (!ownBenchmarks) layOver(folder, benchmarks)
     build(folder)
     return { folder, remove }
   } catch (error) {
@@ -76,11 +83,12 @@ export function checkOut({ commit }: Revision, { ownBenchmarks }: { readonly own
   }
 }
 
-/** The tests are left out: some may not fit the benchmarks' helpers of this tree, and none is run. */
-function layOver(folder: string): void {
-  rmSync(path.join(folder, 'test'), { recursive: true, force: true })
-  for (const part of BENCHMARKS) {
-    rmSync(path.join(folder, part), { recursive: true, force: true })
+/** Other benchmarks and tests are left out: they are not run, and need not fit what is laid over. */
+function layOver(folder: string, benchmarks: readonly string[]): void {
+  for (const part of ['bench', 'test']) rmSync(path.join(folder, part), { recursive: true, force: true })
+  const parts = benchmarks.flatMap((name) => [`bench/${name}`, `bench/${name}.ts`])
+  for (const part of [...SHARED, ...parts]) {
+    if (!existsSync(path.join(ROOT, part))) continue
     cpSync(path.join(ROOT, part), path.join(folder, part), {
       recursive: true,
       filter: (file) => !file.endsWith('.test.ts'),
@@ -88,14 +96,37 @@ function layOver(folder: string): void {
   }
 }
 
-/** The lock file tells whether the packages are the same; benchmarks' own (the peers) are this tree's in any case. */
+/** Packages are shared where what the server runs with is the same; otherwise the revision gets its own, and our benchmarks' on top. */
 function install(folder: string): void {
-  const lockOf = (root: string) => readFileSync(path.join(root, 'package-lock.json'), 'utf8')
-  if (lockOf(folder) === lockOf(ROOT)) {
+  if (JSON.stringify(runtimePackages(folder)) === JSON.stringify(runtimePackages(ROOT))) {
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'), 'dir')
     return
   }
-  run(folder, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], 'its packages cannot be installed')
+  const quietly = ['--ignore-scripts', '--no-audit', '--no-fund']
+  run(folder, 'npm', ['ci', ...quietly], 'its packages cannot be installed')
+  const missing = Object.entries(
+    readJson<{ devDependencies: Record<string, string> }>(ROOT, 'package.json').devDependencies,
+  )
+    .filter(([name]) => !existsSync(path.join(folder, 'node_modules', name)))
+    .map(([name, version]) => `${name}@${version}`)
+  if (missing.length === 0) return
+  run(folder, 'npm', ['install', '--no-save', ...quietly, ...missing], "the benchmarks' packages cannot be installed")
+}
+
+interface LockFile {
+  readonly packages: Readonly<Record<string, { readonly version?: string; readonly dev?: boolean }>>
+}
+
+/** Name and version of everything that is installed, but for what only development needs. */
+function runtimePackages(root: string): readonly string[] {
+  return Object.entries(readJson<LockFile>(root, 'package-lock.json').packages)
+    .filter(([name, { dev }]) => name !== '' && dev !== true)
+    .map(([name, { version }]) => `${name}@${version}`)
+    .sort()
+}
+
+function readJson<T>(root: string, file: string): T {
+  return JSON.parse(readFileSync(path.join(root, file), 'utf8')) as T
 }
 
 export function build(folder: string): void {
@@ -105,7 +136,9 @@ export function build(folder: string): void {
 function run(folder: string, command: string, args: readonly string[], problem: string): void {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' })
   if (status === 0) return
-  throw new CompareError(`${problem}\n${error?.message ?? `${stdout}\n${stderr}`.trim().slice(-4_000)}`)
+  throw new CompareError(
+    `${folder === ROOT ? 'this tree' : 'the revision'}: ${problem}\n${error?.message ?? `${stdout}\n${stderr}`.trim().slice(-4_000)}`,
+  )
 }
 
 function git(...args: string[]): string {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { findRevision } from '../../bench/compare/revision.js'
 import { inShort, inThousands, inTime } from '../../bench/support/figures.js'
 import { type Plot, renderPlots } from '../../bench/support/plot/plot.js'
 import { toScale } from '../../bench/support/plot/scale.js'
@@ -106,4 +107,11 @@ t.test('a plot escapes its texts, draws every point inside, and keeps labels apa
     `labels at ${labels}`,
   )
   t.equal(svg, renderPlots([lines, bars]))
+})
+
+t.test('compare refuses a revision that is none, whatever it looks like', async (t) => {
+  for (const name of ['nonsense', '', '--help', 'HEAD:README.md', '\u001b[31m']) {
+    t.throws(() => findRevision(name), { message: /^there is no revision "/ }, JSON.stringify(name))
+  }
+  t.match(findRevision('HEAD').commit, /^[0-9a-f]{40}$/)
 })

@@ -1,46 +1,48 @@
-import type { BarPlot } from './plot.js'
+import type { BarPlot, Panel } from './plot.js'
 import { toScale } from './scale.js'
-import { escapeText, HEIGHT, HUES, WIDTH } from './theme.js'
+import { escapeText, HUES, WIDTH } from './theme.js'
 
 const LEFT = 210
 const RIGHT = WIDTH - 90
 const TOP = 46
-const BOTTOM = HEIGHT - 54
-const THICKEST = 30
+/** Below the bars: ticks and the axis' name. */
+const FOOT = 54
+/** Height of a bar's row. */
+const ROW = 28
 /** Part of a bar's row that stays empty. */
 const GAP = 0.28
 
 /** Lying bars, each with its value at its end; on a log scale they begin at the decade below the least. */
-export function renderBars({ title, value, bars }: BarPlot): string {
+export function renderBars({ title, value, bars }: BarPlot): Panel {
   const across = toScale(
     value,
     bars.map((bar) => bar.value),
     LEFT,
     RIGHT,
   )
-  const row = Math.min(THICKEST, (BOTTOM - TOP) / bars.length)
-  const bottom = TOP + row * bars.length
+  const bottom = TOP + ROW * bars.length
   const groups = [...new Set(bars.map((bar) => bar.group ?? ''))]
-  return [
+  const body = [
     `<text class="title" x="16" y="24">${escapeText(title)}</text>`,
     ...across.ticks.map((tick) => {
       const x = round(across.at(tick))
-      return `<line class="grid" x1="${x}" x2="${x}" y1="${TOP}" y2="${round(bottom)}"/><text class="middle" x="${x}" y="${round(bottom) + 18}">${escapeText(value.format(tick))}</text>`
+      return `<line class="grid" x1="${x}" x2="${x}" y1="${TOP}" y2="${bottom}"/><text class="middle" x="${x}" y="${bottom + 18}">${escapeText(value.format(tick))}</text>`
     }),
-    `<text class="middle" x="${(LEFT + RIGHT) / 2}" y="${round(bottom) + 40}">${escapeText(value.label)}</text>`,
+    `<text class="middle" x="${(LEFT + RIGHT) / 2}" y="${bottom + 40}">${escapeText(value.label)}</text>`,
     ...bars.map((bar, i) => {
       const hue = groups.indexOf(bar.group ?? '') % HUES
-      const y = round(TOP + row * (i + GAP / 2))
+      const y = round(TOP + ROW * (i + GAP / 2))
       const end = round(across.at(bar.value))
-      const baseline = round(y + (row * (1 - GAP)) / 2 + 4)
+      const baseline = round(y + (ROW * (1 - GAP)) / 2 + 4)
       return [
         `<text class="end" x="${LEFT - 8}" y="${baseline}">${escapeText(bar.name)}</text>`,
-        `<rect class="fill${hue}" x="${LEFT}" y="${y}" width="${round(Math.max(end - LEFT, 1))}" height="${round(row * (1 - GAP))}" rx="2"/>`,
+        `<rect class="fill${hue}" x="${LEFT}" y="${y}" width="${round(Math.max(end - LEFT, 1))}" height="${round(ROW * (1 - GAP))}" rx="2"/>`,
         `<text x="${end + 6}" y="${baseline}">${escapeText(value.format(bar.value))}</text>`,
       ].join('')
     }),
-    `<line class="axis" x1="${LEFT}" x2="${LEFT}" y1="${TOP}" y2="${round(bottom)}"/>`,
+    `<line class="axis" x1="${LEFT}" x2="${LEFT}" y1="${TOP}" y2="${bottom}"/>`,
   ].join('\n')
+  return { body, height: bottom + FOOT }
 }
 
 function round(value: number): number {

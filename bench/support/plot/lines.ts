@@ -1,7 +1,8 @@
-import type { LinePlot } from './plot.js'
+import type { LinePlot, Panel } from './plot.js'
 import { type Scale, toScale } from './scale.js'
-import { escapeText, HEIGHT, HUES, WIDTH } from './theme.js'
+import { escapeText, HUES, WIDTH } from './theme.js'
 
+const HEIGHT = 380
 const LEFT = 76
 const RIGHT = WIDTH - 170
 const TOP = 46
@@ -9,7 +10,7 @@ const BOTTOM = HEIGHT - 54
 const LABEL_HEIGHT = 16
 
 /** Lines with their names at their ends, so that no legend needs looking up. */
-export function renderLines({ title, x, y, series }: LinePlot): string {
+export function renderLines({ title, x, y, series }: LinePlot): Panel {
   const points = series.flatMap((one) => one.points)
   const across = toScale(
     x,
@@ -24,7 +25,7 @@ export function renderLines({ title, x, y, series }: LinePlot): string {
     TOP,
   )
   const labels = spread(series.map((one) => up.at(one.points.at(-1)![1])))
-  return [
+  const body = [
     `<text class="title" x="16" y="24">${escapeText(title)}</text>`,
     ...across.ticks.map((tick) => verticalTick(across, tick, x.format(tick))),
     ...up.ticks.map((tick) => horizontalTick(up, tick, y.format(tick))),
@@ -37,6 +38,7 @@ export function renderLines({ title, x, y, series }: LinePlot): string {
         `<text class="fill${i % HUES}" x="${RIGHT + 10}" y="${round(labels[i]! + 4)}">${escapeText(one.name)}</text>`,
     ),
   ].join('\n')
+  return { body, height: HEIGHT }
 }
 
 function curve(points: LinePlot['series'][number]['points'], number: number, across: Scale, up: Scale): string {

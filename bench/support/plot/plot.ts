@@ -1,6 +1,6 @@
 import { renderBars } from './bars.js'
 import { renderLines } from './lines.js'
-import { HEIGHT, STYLE, WIDTH } from './theme.js'
+import { STYLE, WIDTH } from './theme.js'
 
 export interface Axis {
   readonly label: string
@@ -30,18 +30,27 @@ export interface BarPlot {
 
 export type Plot = LinePlot | BarPlot
 
+/** One plot as SVG elements, from the top left corner on. */
+export interface Panel {
+  readonly body: string
+  /** In SVG units. */
+  readonly height: number
+}
+
 /** One SVG, the plots one below the other, legible in light and dark: it asks the reader's colour scheme and brings its own ground. */
 export function renderPlots(plots: readonly Plot[]): string {
-  const height = plots.length * HEIGHT
-  const panels = plots.map((plot, i) => {
-    const body = plot.kind === 'lines' ? renderLines(plot) : renderBars(plot)
-    return `<g transform="translate(0 ${i * HEIGHT})">\n${body}\n</g>`
+  let height = 0
+  const groups = plots.map((plot) => {
+    const panel = plot.kind === 'lines' ? renderLines(plot) : renderBars(plot)
+    const group = `<g transform="translate(0 ${height})">\n${panel.body}\n</g>`
+    height += panel.height
+    return group
   })
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
     `<style>${STYLE}</style>`,
     `<rect class="ground" width="${WIDTH}" height="${height}"/>`,
-    ...panels,
+    ...groups,
     '</svg>',
   ].join('\n')}\n`
 }

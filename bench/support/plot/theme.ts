@@ -1,6 +1,5 @@
-/** Of one plot, in SVG units. */
+/** Of every plot, in SVG units. */
 export const WIDTH = 760
-export const HEIGHT = 380
 
 /** Eight hues that stay apart for most colour-blind readers, once on white and once on near-black. */
 const LIGHT = ['#2a78d6', '#d9541e', '#008300', '#8a3ab9', '#b07400', '#d13a6e', '#0f8a8a', '#5b5b5b']
