@@ -394,7 +394,8 @@ class Inferrer {
         return
       case 'contains':
         if (left.kind === 'list') this.#sameKind(expr, left.item, right)
-        else this.#onTexts(expr, left, right)
+        // What may be anything may be a list, and lists hold more than texts.
+        else if (left.kind !== 'any' || !SCALARS.has(right.kind)) this.#onTexts(expr, left, right)
         return
       case 'contains-any':
       case 'contains-all':
@@ -569,6 +570,9 @@ class Inferrer {
 
 /** The most words of `contains any of` and `contains all of` over a text. */
 const MAX_WORDS = 2_000
+
+/** Kinds that an item of a list may well have. */
+const SCALARS: ReadonlySet<string> = new Set(['number', 'boolean', 'null', 'string', 'any'])
 
 const ORDERED: ReadonlySet<string> = new Set(['number', 'timestamp', 'duration', 'any'])
 

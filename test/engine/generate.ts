@@ -13,25 +13,9 @@ import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule, ListItem 
 import { ANY } from '../../src/language/vocabulary.js'
 import type { Call, Subject } from '../../src/model/call.js'
 import type { JsonObject, JsonValue } from '../../src/model/json.js'
+import type { Draw } from '../reference/draw.js'
 
-/** Where a generator takes its choices from: a seeded stream for long runs, fast-check for shrinking. */
-export interface Draw {
-  /** An integer from 0 to `below - 1`. */
-  int(below: number): number
-}
-
-/** mulberry32: small, fast and good enough to choose with. */
-export function seededDraw(seed: number): Draw {
-  let state = seed >>> 0
-  return {
-    int(below) {
-      state = (state + 0x6d2b79f5) >>> 0
-      let t = Math.imul(state ^ (state >>> 15), 1 | state)
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-      return ((t ^ (t >>> 14)) >>> 0) % below
-    },
-  }
-}
+export { type Draw, seededDraw } from '../reference/draw.js'
 
 // Few names, so that rules and calls meet often; among them those that trip a look-up in a plain object.
 const TOOLS = [

@@ -226,6 +226,18 @@ t.test('every policy in the documentation checks', (t) => {
   t.end()
 })
 
+t.test('what may be a list may contain more than texts', (t) => {
+  const answer = (condition: string) =>
+    check(new Map([['a.policy', `policy p\nrule A { on tool q when ${condition} deny }`]])).diagnostics.map(
+      (d) => d.code,
+    )
+  t.strictSame(answer('args.items contains 99'), [], 'an argument that nobody declared')
+  t.strictSame(answer('args.flags contains true'), [])
+  t.strictSame(answer('"a text" contains 99'), ['POL2108'])
+  t.strictSame(answer('args.items contains [99]'), ['POL2108'], 'which means `contains any of`')
+  t.end()
+})
+
 t.test('more words than the engine can look for in a text are refused', (t) => {
   const words = Array.from({ length: 2_001 }, (_, at) => `w${at}`)
   const policy =

@@ -227,7 +227,13 @@ function calculate(op: ArithmeticOp, a: unknown, b: unknown): unknown {
   const [x, y] = [BigInt(a), BigInt(b)]
   if ([x, y].some((n) => n > BIG || n < -BIG) || (op === '/' && (y === 0n || x % y !== 0n))) return undefined
   const result = op === '+' ? x + y : op === '-' ? x - y : op === '*' ? x * y : x / y
-  return result > BIG || result < -BIG ? undefined : result
+  return result > BIG || result < -BIG ? undefined : canonical(result)
+}
+
+/** An integer is one value, whatever it came from: a number where a double holds it exactly, else a big integer. */
+function canonical(integer: bigint): number | bigint {
+  const double = Number(integer)
+  return Number.isFinite(double) && BigInt(double) === integer ? double : integer
 }
 
 function calculateTime(op: ArithmeticOp, a: unknown, b: unknown): unknown {
