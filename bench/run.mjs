@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 const ABOUT = {
   bench: {
     decide: 'time and memory of a decision, from 10 to 100,000 rules, beside Cedar, casbin, json-rules-engine and CASL',
+    load: 'from policy text to a policy set that decides, cold and after ten edits',
     demo: 'a day of a small company of agents: server, policies, approvals and audit, made anew by a seed',
     compare: 'REV [NAME...]: this tree against another revision, in alternated rounds',
     all: 'every benchmark with results of its own in bench/results/, one after the other',

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
-import { compilePolicySet } from '../../src/compiler/compile.js'
-import type { PolicySet } from '../../src/compiler/policy-set.js'
+import { compile } from '../../src/compiler/compile.js'
+import { bytesOf, type PolicyImage } from '../../src/compiler/image.js'
+import { openPolicySet, type PolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
 import type { CheckedBundle } from '../../src/language/checked.js'
 import type { Call } from '../../src/model/call.js'
@@ -8,7 +9,7 @@ import { summary } from '../../test/engine/differential.js'
 import { seededDraw } from '../../test/engine/generate.js'
 import { naiveDecide } from '../../test/reference/naive.js'
 import { cpuNsEach } from '../support/cpu.js'
-import { bufferBytes, liveBytes } from '../support/memory.js'
+import { liveBytes } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
 import { checkSources, type Workload } from '../support/workload.js'
 import { FleetOfTools, RareLimits } from '../support/workloads.js'
@@ -27,10 +28,10 @@ export interface Grown {
   readonly workload: WorkloadName
   readonly rules: number
   readonly ns: Spread
-  /** From the checked bundle to a policy set that decides, in milliseconds. */
+  /** From the checked bundle to a policy set that is ready, in milliseconds. */
   readonly compileMs: number
-  /** Typed arrays of the policy set, which hold the index, by rule. */
-  readonly bufferBytesARule: number
+  /** What finds the rules that match: everything of the image but texts and what answers say of a rule. */
+  readonly indexBytesARule: number
   /** Everything that the policy set keeps alive, by rule: sources, parse cache and checked bundle are let go. */
   readonly bytesARule: number
   /** Calls compared with the naive evaluator. */
@@ -60,21 +61,26 @@ export async function measureGrowth(limits: GrowthLimits): Promise<readonly Grow
 function prepare(workload: WorkloadName, rules: number, { calls: count }: GrowthLimits): Case {
   const caller: Workload = new WORKLOADS[workload](seededDraw(SEED + 1), rules)
   const calls = Array.from({ length: count }, () => caller.call())
-  const before = { all: liveBytes(), buffers: bufferBytes() }
+  const before = liveBytes()
   const loaded = load(new WORKLOADS[workload](seededDraw(SEED), rules), rules, calls)
-  const bytesARule = (liveBytes() - before.all) / rules
-  const bufferBytesARule = (bufferBytes() - before.buffers) / rules
-  return { ...loaded, workload, rules, calls, bytesARule, bufferBytesARule }
+  const bytesARule = (liveBytes() - before) / rules
+  return { ...loaded, workload, rules, calls, bytesARule }
 }
 
 /** A function of its own, so that nothing of the bundle outlives it. */
 function load(workload: Workload, rules: number, calls: readonly Call[]) {
   const bundle = checkSources(workload.sources())
   const startedMs = performance.now()
-  const policySet = compilePolicySet(bundle, 'default')
+  const image = compile(bundle, 'default')
+  const policySet = openPolicySet(image)
+  for (const _ of policySet.prepare());
   const compileMs = performance.now() - startedMs
   const checked = rules > CHECKED.rules ? 0 : check(bundle, policySet, calls.slice(0, CHECKED.calls))
-  return { policySet, compileMs, checked }
+  return { policySet, compileMs, checked, indexBytesARule: bytesOf(indexOf(image)) / rules }
+}
+
+function indexOf({ programs, predicates, tools, environments, demands, always }: PolicyImage): Partial<PolicyImage> {
+  return { programs, predicates, tools, environments, demands, always }
 }
 
 function check(bundle: CheckedBundle, policySet: PolicySet, calls: readonly Call[]): number {

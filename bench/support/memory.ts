@@ -6,8 +6,3 @@ export function liveBytes(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
-
-/** The array buffers alone, in bytes; call {@link liveBytes} before, which collects. */
-export function bufferBytes(): number {
-  return process.memoryUsage().arrayBuffers
-}

@@ -29,16 +29,20 @@ export interface PolicyImage {
 
 /** The buffers of an image, for `postMessage(image, transfersOf(image))`. The sender's image is empty afterwards. */
 export function transfersOf(image: PolicyImage): ArrayBuffer[] {
+  return buffersOf(image)
+}
+
+/** Bytes that an image takes, or sections of one. */
+export function bytesOf(part: PolicyImage | Partial<PolicyImage>): number {
+  return buffersOf(part).reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+function buffersOf(part: object): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>()
   const visit = (value: unknown): void => {
     if (ArrayBuffer.isView(value)) found.add(value.buffer as ArrayBuffer)
     else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit)
   }
-  visit(image)
+  visit(part)
   return [...found]
-}
-
-/** Bytes that an image takes. */
-export function bytesOf(image: PolicyImage): number {
-  return transfersOf(image).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
