@@ -1,19 +1,13 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type AuditLog,
-  type AuditRecord,
-  AuditUnavailable,
-  type Durability,
-  type Recorded,
-} from '../model/audit-record.js'
+import { type AuditLog, type AuditRecord, AuditUnavailable, type Durability } from '../model/audit-record.js'
 import { auditFolders, makeFolder } from './folders.js'
 import { Masker, readOrMakeMaskKey } from './mask.js'
-import { RowEncoder } from './row.js'
+import { RowEncoder } from './row/row.js'
 import { Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.js'
 
 export interface AuditLogOptions
-  extends Partial<Pick<SpoolOptions, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
+  extends Partial<Pick<SpoolOptions<AuditRecord>, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
   /** The server's data folder; the audit keeps to `audit/` in it. The caller holds the folder's lock. */
   readonly dataDir: string
   /** Milliseconds since the epoch. @default Date.now */
@@ -40,17 +34,8 @@ export interface OpenAuditLog extends AuditLog {
  */
 export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   const folders = auditFolders(options.dataDir)
-  const { rows, spool } = open(options, folders.audit, folders.spool)
-  const record = (record: AuditRecord, durability: Durability, recorded: Recorded): void => {
-    let members: string
-    try {
-      members = rows.members(record)
-    } catch (error) {
-      setImmediate(recorded, error instanceof Error ? error : new Error(String(error)))
-      return
-    }
-    spool.append(members, durability, recorded)
-  }
+  const spool = open(options, folders.audit, folders.spool)
+  const record: AuditLog['record'] = (entry, durability, recorded) => spool.append(entry, durability, recorded)
   return {
     record,
     append: (entry, durability) =>
@@ -63,14 +48,15 @@ export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   }
 }
 
-function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): { rows: RowEncoder; spool: Spool } {
+function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): Spool<AuditRecord> {
   const { segmentBytes, segmentMs, maxBytes, lazySyncMs } = options
   try {
     makeFolder(auditFolder)
     accessSync(auditFolder, constants.W_OK)
     const rows = new RowEncoder(new Masker(readOrMakeMaskKey(auditFolder)))
-    const spool = new Spool({
+    return new Spool<AuditRecord>({
       folder: spoolFolder,
+      encode: (record, writerId, seq, bytes, at) => rows.write(record, writerId, seq, bytes, at),
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       ...(segmentMs === undefined ? {} : { segmentMs }),
       ...(maxBytes === undefined ? {} : { maxBytes }),
@@ -78,7 +64,6 @@ function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string
       clock: options.clock ?? Date.now,
       onProblem: options.onProblem ?? toStandardError,
     })
-    return { rows, spool }
   } catch (error) {
     if (error instanceof AuditUnavailable) throw error
     throw new AuditUnavailable(

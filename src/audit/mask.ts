@@ -9,9 +9,9 @@ import { wellFormed } from './well-formed.js'
 /** Longer arguments are replaced by their digest and length. In bytes of canonical JSON. */
 export const MAX_ARGUMENTS_BYTES = 16 * 1024
 /** Deeper arguments are replaced likewise. */
-const MAX_DEPTH = 64
+export const MAX_DEPTH = 64
 /** Free text (a reason, a name) is cut to this many UTF-16 units. */
-const MAX_TEXT = 4_096
+export const MAX_TEXT = 4_096
 
 /** Key names, split into words at case changes and punctuation, one of which makes the value a secret. */
 const SECRET_WORDS = new Set(
@@ -192,7 +192,8 @@ export function readOrMakeMaskKey(folder: string): Buffer {
 const knownKeys = new Map<string, boolean>()
 const MAX_KNOWN_KEYS = 4_096
 
-function isSecretKey(key: string): boolean {
+/** Whether the name of a key says that its value is a secret. */
+export function isSecretKey(key: string): boolean {
   const known = knownKeys.get(key)
   if (known !== undefined) return known
   const isSecret = namesSecret(key)

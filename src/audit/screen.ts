@@ -19,13 +19,21 @@ const MARKS = [
 const WHOLE = 1
 const BEGINS = 2
 const ENDS = 4
-const triples = new Uint8Array(1 << 15)
+/** Of a folded character. */
+export const LETTER_BITS = 5
+/** Marks by three folded characters; a power of two long. */
+export const TRIPLES = new Uint8Array(1 << (3 * LETTER_BITS))
 for (const mark of MARKS) {
-  if (mark.length === 3) triples[tripleOf(mark, 0)]! |= WHOLE
+  if (mark.length === 3) TRIPLES[tripleOf(mark, 0)]! |= WHOLE
   else {
-    triples[tripleOf(mark, 0)]! |= BEGINS
-    triples[tripleOf(mark, 1)]! |= ENDS
+    TRIPLES[tripleOf(mark, 0)]! |= BEGINS
+    TRIPLES[tripleOf(mark, 1)]! |= ENDS
   }
+}
+
+/** Not 0 when a mark ends here, by the entries of {@link TRIPLES} for this character and the one before it. */
+export function secretMarks(marks: number, before: number): number {
+  return (marks & WHOLE) | ((marks >> 2) & (before >> 1))
 }
 
 function tripleOf(text: string, at: number): number {
@@ -38,19 +46,19 @@ export function mayHoldSecret(text: string): boolean {
   let before = 0
   let found = 0
   for (let i = 0; i < text.length; i++) {
-    triple = ((triple << 5) | (text.charCodeAt(i) & 31)) & 0x7fff
-    const marks = triples[triple]!
-    found |= (marks & WHOLE) | ((marks >> 2) & (before >> 1))
+    triple = ((triple << LETTER_BITS) | (text.charCodeAt(i) & 31)) & (TRIPLES.length - 1)
+    const marks = TRIPLES[triple]!
+    found |= secretMarks(marks, before)
     before = marks
   }
-  return found !== 0 || mayHoldCard(text)
+  return found !== 0 || holdsCard(text)
 }
 
 /** Digits of the shortest number of a card. They may stand apart by single spaces or dashes. */
 const CARD_DIGITS = 13
 
-/** Looks at every twelfth character only: one of them lies in any number that is long enough. */
-function mayHoldCard(text: string): boolean {
+/** Whether digits for a card stand in a row. Looks at every twelfth character only: one of them lies in any number that is long enough. */
+export function holdsCard(text: string): boolean {
   const step = CARD_DIGITS - 1
   for (let i = step; i < text.length; i += step) {
     if (!isCardPart(text.charCodeAt(i))) continue

@@ -4,16 +4,17 @@ import fc from 'fast-check'
 import t from 'tap'
 import { sampleRecord } from '../../bench/fault/audit/record.js'
 import { MAX_ARGUMENTS_BYTES, Masker, readOrMakeMaskKey } from '../../src/audit/mask.js'
-import { RowEncoder } from '../../src/audit/row.js'
+import { RowEncoder } from '../../src/audit/row/row.js'
 import { mayHoldSecret } from '../../src/audit/screen.js'
 import type { AuditRecord } from '../../src/model/audit-record.js'
 import { canonicalJson, digest } from '../../src/model/canonical-json.js'
-import type { JsonObject } from '../../src/model/json.js'
+import type { JsonObject, JsonValue } from '../../src/model/json.js'
 import { temporaryFolder } from './support.js'
 
 const masker = new Masker(Buffer.alloc(32, 1))
 const encoder = new RowEncoder(masker)
-const rowOf = (record: AuditRecord): string => `{${encoder.members(record)}}`
+const bytes = Buffer.alloc(4_000_000)
+const rowOf = (record: AuditRecord): string => bytes.toString('utf8', 0, encoder.write(record, 'writer', 1, bytes, 0))
 const TAG = /\[masked:[0-9a-f]{12}\]/
 const DIGEST = 'd'.repeat(64)
 const jsonOf = (value: JsonObject): string => masker.arguments(value, DIGEST).json
@@ -268,6 +269,91 @@ t.test('every row is one line of valid JSON within its types', (t) => {
   )
   t.equal(jsonOf({ b: 1, a: { d: 2, c: 3 } }), '{"a":{"c":3,"d":2},"b":1}', 'keys are sorted')
   t.equal(JSON.parse(rowOf(sampleRecord(0, 0, { reason: 'x'.repeat(10_000) }))).reason.length, 4_096)
+  t.end()
+})
+
+t.test('the row that is written at once says what the masker says', (t) => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom(
+      '',
+      'plain',
+      'a "quoted" \\ text',
+      'tab\t',
+      'é',
+      '🦊',
+      'password=hunter2',
+      '4111 1111 1111 1111',
+      'AKIAIOSFODNN7EXAMPLE',
+    ),
+  )
+  const key = fc.oneof(fc.string(), fc.constantFrom('b', 'a', 'é', 'api_key', 'token', 'sk-1', '__proto'))
+  const number = fc.oneof(
+    fc.integer(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.constantFrom(0, -0, 1e12, 1e21, 4111111111111111),
+  )
+  const { json } = fc.letrec<{ json: JsonValue }>((tie) => ({
+    json: fc.oneof(
+      { maxDepth: 4 },
+      text.filter((value) => value.isWellFormed()),
+      number,
+      fc.bigInt(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('json')),
+      fc.dictionary(
+        key.filter((name) => name.isWellFormed()),
+        tie('json'),
+      ),
+    ),
+  }))
+  fc.assert(
+    fc.property(
+      fc.dictionary(
+        key.filter((name) => name.isWellFormed()),
+        json,
+      ),
+      text,
+      (args, name) => {
+        const { decision, ...record } = sampleRecord(0, 1_700_000_000_000, {
+          arguments: args,
+          agent: name,
+          requestId: name,
+          delegationChain: [name],
+        })
+        const line = rowOf({ ...record, decision })
+        const masked = masker.arguments(args)
+        const row = JSON.parse(line) as Record<string, unknown>
+        return (
+          line.includes(`,"arguments":${masked.json},`) &&
+          row['agent_id'] === masker.text(name) &&
+          (row['request_id'] ?? '') === masker.text(name) &&
+          row['arguments_hash'] === masked.original?.digest &&
+          (masked.original !== null || masked.json === canonicalJson(args))
+        )
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+  const whole = rowOf(sampleRecord(1, 0))
+  for (let length = 0; length < Buffer.byteLength(whole); length++) {
+    t.equal(encoder.write(sampleRecord(1, 0), 'writer', 1, Buffer.alloc(length), 0), -1, 'no room')
+  }
+  t.end()
+})
+
+t.test('an answer that is shared is printed once, with what was masked in it', (t) => {
+  const { decision, ...record } = sampleRecord(1, 0, { reason: 'bearer abc.def-123456789', arguments: {} })
+  Object.freeze(decision)
+  const first = rowOf({ ...record, decision })
+  t.match(JSON.parse(first), { redactions: 1, reason: TAG })
+  t.equal(rowOf({ ...record, decision }), first)
+  const open = { ...decision }
+  t.match(JSON.parse(rowOf({ ...record, decision: open })).outcome, decision.outcome)
+  open.outcome = 'ALLOW'
+  t.equal(JSON.parse(rowOf({ ...record, decision: open })).outcome, 'ALLOW', 'one that may change is not remembered')
   t.end()
 })
 

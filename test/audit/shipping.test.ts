@@ -8,12 +8,12 @@ import { listSegments } from '../../src/audit/spool/segments.js'
 import { Spool } from '../../src/audit/spool/spool.js'
 import { type AuditStore, type AuditTable, StoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
-import { quiet, TUNING, temporaryFolder } from './support.js'
+import { encodeMembers, quiet, TUNING, temporaryFolder } from './support.js'
 
 /** A store in this process, with a spool and a shipper over it that a test can trip up. */
 async function shipping(t: { teardown(fn: () => unknown): void }): Promise<{
   readonly folder: string
-  readonly spool: Spool
+  readonly spool: Spool<string>
   readonly store: AuditStore
   readonly problems: string[]
   ship(store: AuditStore, options?: { keepMs?: number }): Promise<ShipperStatus>
@@ -22,7 +22,13 @@ async function shipping(t: { teardown(fn: () => unknown): void }): Promise<{
   const folders = auditFolders(folder)
   const problems: string[] = []
   const onProblem = (problem: string): void => void problems.push(problem)
-  const spool = new Spool({ folder: folders.spool, clock: Date.now, onProblem, segmentBytes: 4_000 })
+  const spool = new Spool({
+    folder: folders.spool,
+    encode: encodeMembers,
+    clock: Date.now,
+    onProblem,
+    segmentBytes: 4_000,
+  })
   const store = await openChdbStore({ folder: folders.chdb })
   t.teardown(async () => {
     await spool.close()
@@ -57,7 +63,7 @@ function row(change: object = {}): string {
 }
 
 /** Resolves when all of them are on the disk: what is there when its segment is left is not written again in the next one. */
-async function fill(spool: Spool, rows: readonly string[]): Promise<void> {
+async function fill(spool: Spool<string>, rows: readonly string[]): Promise<void> {
   // One a turn, so that segments are closed in between.
   for (const members of rows) {
     await new Promise<void>((resolve, reject) => {

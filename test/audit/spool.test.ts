@@ -19,29 +19,38 @@ import { type Reading, SpoolReader } from '../../src/audit/spool/reader.js'
 import { listSegments, segmentName } from '../../src/audit/spool/segments.js'
 import { Spool, type SpoolOptions } from '../../src/audit/spool/spool.js'
 import type { Durability } from '../../src/model/audit-record.js'
-import { temporaryFolder, until } from './support.js'
+import { encodeMembers, temporaryFolder, until } from './support.js'
 
 const LIMITS = { maxRows: 1_000, maxBytes: 1024 * 1024 }
 const MEMBERS = '"text":"what a row has behind its number"'
 const lineOf = (seq: number): string => `{"writer_id":"w","seq":${seq},${MEMBERS}}\n`
 
 /** Resolves when the record is as safe as was asked for. */
-function append(spool: Spool, durability: Durability = 'written', members = MEMBERS): Promise<void> {
+function append(spool: Spool<string>, durability: Durability = 'written', members = MEMBERS): Promise<void> {
   return new Promise((resolve, reject) => {
     spool.append(members, durability, (failure) => (failure === null ? resolve() : reject(failure)))
   })
 }
 
-function openSpool(folder: string, options: Partial<SpoolOptions> = {}): { spool: Spool; problems: string[] } {
+function openSpool(
+  folder: string,
+  options: Partial<SpoolOptions<string>> = {},
+): { spool: Spool<string>; problems: string[] } {
   const problems: string[] = []
-  const spool = new Spool({ folder, clock: () => 0, onProblem: (problem) => problems.push(problem), ...options })
+  const spool = new Spool({
+    folder,
+    encode: encodeMembers,
+    clock: () => 0,
+    onProblem: (problem) => problems.push(problem),
+    ...options,
+  })
   return { spool, problems }
 }
 
-async function fill(folder: string, count: number, options: Partial<SpoolOptions> = {}): Promise<string[]> {
+async function fill(folder: string, count: number, options: Partial<SpoolOptions<string>> = {}): Promise<string[]> {
   const { spool, problems } = openSpool(folder, options)
-  // One a turn, so that each has a frame of its own.
-  for (let i = 0; i < count; i++) await append(spool)
+  // One a turn, so that each has a frame of its own, and safe each, so that no sync keeps a segment open.
+  for (let i = 0; i < count; i++) await append(spool, 'fsync')
   await spool.close()
   return problems
 }
@@ -60,7 +69,7 @@ function readAll(folder: string, limits = LIMITS): { seqs: number[]; gaps: [numb
   return { seqs, gaps, problems }
 }
 
-const rowBytes = (spool: Spool, seq: number): number => lineOf(seq).length - 1 + spool.writerId.length
+const rowBytes = (spool: Spool<string>, seq: number): number => lineOf(seq).length - 1 + spool.writerId.length
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1)
 const lastSegment = (folder: string): string => listSegments(folder).at(-1)?.path ?? ''
 
@@ -109,7 +118,7 @@ t.test('the records of one turn lie in one frame', async (t) => {
   t.same(readAll(folder), { seqs: upTo(61), gaps: [], problems: [] }, 'frames and writes stay within their bounds')
   t.same(readAll(folder, { maxRows: 4, maxBytes: 1_000_000 }).seqs, upTo(61), 'a batch may end within a frame')
   truncateSync(lastSegment(folder), statSync(lastSegment(folder)).size - 1)
-  t.same(readAll(folder).seqs, upTo(60))
+  t.same(readAll(folder).seqs, upTo(59), 'the last frame had two of them')
   truncateSync(lastSegment(folder), bytesBefore + 100)
   await fill(folder, 2)
   t.same(readAll(folder), { seqs: upTo(2), gaps: [], problems: [] }, 'a torn frame is none of its records')
@@ -191,7 +200,7 @@ t.test('cutting anywhere keeps a prefix and lets the spool go on', async (t) => 
       rmSync(folder, { recursive: true })
       return isPrefix && after.gaps.length === 0 && after.seqs.length === kept.length + 3
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   )
 })
 

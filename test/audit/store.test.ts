@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { type RecordChange, sampleRecord } from '../../bench/fault/audit/record.js'
 import { Masker } from '../../src/audit/mask.js'
 import { auditQueries } from '../../src/audit/queries.js'
-import { RowEncoder } from '../../src/audit/row.js'
+import { RowEncoder } from '../../src/audit/row/row.js'
 import { type AuditStore, StoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
 import { openClickHouseStore } from '../../src/audit/store/clickhouse-store.js'
@@ -17,12 +17,13 @@ import { startFront, temporaryFolder } from './support.js'
 
 const masker = new Masker(Buffer.alloc(32, 7))
 const encoder = new RowEncoder(masker)
+const bytes = Buffer.alloc(1_000_000)
 const NOW = Date.UTC(2026, 10, 22, 12)
 const PERIOD = { fromMs: NOW - 3_600_000, untilMs: NOW + 3_600_000 }
 
 function ndjson(writer: string, rows: readonly { readonly seq: number; readonly record: AuditRecord }[]): Buffer {
   const line = ({ seq, record }: { readonly seq: number; readonly record: AuditRecord }): string =>
-    `{"writer_id":"${writer}","seq":${seq},${encoder.members(record)}}\n`
+    `${bytes.toString('utf8', 0, encoder.write(record, writer, seq, bytes, 0))}\n`
   return Buffer.from(rows.map(line).join(''))
 }
 

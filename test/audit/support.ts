@@ -8,6 +8,12 @@ import { fileURLToPath } from 'node:url'
 export const TUNING = { flushMs: 50, pollMs: 10, maxBackoffMs: 40 }
 export const quiet = (): void => undefined
 
+/** A record that is the members of its row, as the spool of a test takes them. */
+export function encodeMembers(members: string, writerId: string, seq: number, bytes: Buffer, at: number): number {
+  const line = `{"writer_id":"${writerId}","seq":${seq},${members}}`
+  return at + Buffer.byteLength(line) > bytes.length ? -1 : at + bytes.write(line, at, 'utf8')
+}
+
 /** A folder of its own for one test, removed at its end. */
 export function temporaryFolder(t: { teardown(fn: () => unknown): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-audit-'))

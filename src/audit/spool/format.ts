@@ -15,7 +15,7 @@ export const HEADER_BYTES = 64
 export const FRAME_HEADER_BYTES = 16
 /** A longer frame is damage. Well above what masking lets through (16 KiB of arguments and names of 256 bytes). */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024
-const LINE_BREAK = 0x0a
+export const LINE_BREAK = 0x0a
 
 const MAGIC = Buffer.from('PCSPOOL\0', 'latin1')
 
@@ -60,24 +60,22 @@ export function decodeHeader(bytes: Buffer): SegmentHeader | null {
 }
 
 /**
- * Writes a frame at `at` and returns the offset behind it.
+ * Makes a frame of the payload that lies in `bytes` from {@link FRAME_HEADER_BYTES} behind `start` up to `end`, at most
+ * {@link MAX_PAYLOAD_BYTES} long.
  *
- * @param bytes has room for {@link FRAME_HEADER_BYTES} and the UTF-8 of `lines`
- * @param lines at most {@link MAX_PAYLOAD_BYTES} of UTF-8
+ * @param seq number of its first record
  */
-export function writeFrame(bytes: Buffer, at: number, seq: number, lines: string): number {
-  const length = bytes.write(lines, at + FRAME_HEADER_BYTES, 'utf8')
-  const end = at + FRAME_HEADER_BYTES + length
-  bytes.writeUInt32LE(length, at)
-  bytes.writeBigUInt64LE(BigInt(seq), at + 8)
-  bytes.writeUInt32LE(crc32(bytes.subarray(at + 8, end)), at + 4)
-  return end
+export function sealFrame(bytes: Buffer, start: number, end: number, seq: number): void {
+  bytes.writeUInt32LE(end - start - FRAME_HEADER_BYTES, start)
+  bytes.writeBigUInt64LE(BigInt(seq), start + 8)
+  bytes.writeUInt32LE(crc32(bytes.subarray(start + 8, end)), start + 4)
 }
 
 /** A frame on its own. */
 export function encodeFrame(seq: number, lines: string): Buffer {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + Buffer.byteLength(lines))
-  writeFrame(bytes, 0, seq, lines)
+  bytes.write(lines, FRAME_HEADER_BYTES, 'utf8')
+  sealFrame(bytes, 0, bytes.length, seq)
   return bytes
 }
 

@@ -20,10 +20,18 @@ import { join } from 'node:path'
 import { AuditUnavailable, type Durability, type Recorded } from '../../model/audit-record.js'
 import { isUuid } from '../../model/uuid.js'
 import { makeFolder } from '../folders.js'
-import { encodeFrame, encodeHeader, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES, writeFrame } from './format.js'
+import { encodeHeader, FRAME_HEADER_BYTES, HEADER_BYTES, LINE_BREAK, MAX_PAYLOAD_BYTES, sealFrame } from './format.js'
 import { listSegments, quarantine, type Scan, scanSegment, segmentName } from './segments.js'
 
-export interface SpoolOptions {
+/**
+ * Writes a record as one line of JSON, without its line break, at `at`.
+ *
+ * @returns the offset behind it; negative when `bytes` has no room
+ */
+export type Encode<T> = (record: T, writerId: string, seq: number, bytes: Buffer, at: number) => number
+
+export interface SpoolOptions<T> {
+  readonly encode: Encode<T>
   /** Folder of the segments; made when it is missing. One writer at a time: the data folder's lock sees to that. */
   readonly folder: string
   /** A segment is closed when it is this long. @default 16 MiB, at most an eighth of `maxBytes` */
@@ -50,15 +58,22 @@ export interface SpoolStatus {
   readonly refusing: string | null
 }
 
-/** Records with the numbers from `firstSeq` on, as JSON lines. */
-interface Lines {
-  readonly firstSeq: number
-  text: string
+/** Memory that frames are made in. It is used again when all of them are on the disk. */
+interface Chunk {
+  readonly bytes: Buffer
+  used: number
+  /** Frames in it that may still have to be written. */
+  frames: number
 }
 
-/** A frame of the turn at hand, and who waits for its records. */
-interface PendingFrame extends Lines {
+/** Records with the numbers from `firstSeq` on, where they lie in memory. */
+interface Frame {
+  readonly chunk: Chunk
+  readonly start: number
+  end: number
+  readonly firstSeq: number
   count: number
+  /** Who waits for which level. */
   readonly written: Recorded[]
   readonly durable: Recorded[]
 }
@@ -75,18 +90,20 @@ interface Segment {
 
 /** How often a full spool looks whether the shipper made room. */
 const RECHECK_MS = 100
-/** A frame takes no further record beyond this, in UTF-16 units: what one damaged sector can cost stays small. */
-const FRAME_UNITS = 64 * 1024
-const MAX_BYTES_PER_UNIT = 3
+/** A frame that is this long takes no further record: what one damaged sector can cost stays small. */
+const FRAME_BYTES = 64 * 1024
+const CHUNK_BYTES = FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES
+/** Chunks that are kept for later; while the disk stalls there are more. */
+const SPARE_CHUNKS = 2
 
 /**
  * The write-ahead log of the audit: numbered records in segment files, each safe before its caller is told so. The records
  * of one turn of the event loop share a frame, a write, and where they ask for it a sync.
  *
- * INVARIANT: a sequence number is used up only by a record that is wholly in a segment, so numbers are contiguous, and lines
+ * INVARIANT: a sequence number is used up only by a record that is wholly in a segment, so numbers are contiguous, and frames
  * that the disk may not hold yet stay in `unsynced` until a sync covered them, so a failed sync can write them again.
  */
-export class Spool {
+export class Spool<T> {
   readonly writerId: string
   readonly #folder: string
   readonly #segmentBytes: number
@@ -95,8 +112,7 @@ export class Spool {
   readonly #lazySyncMs: number
   readonly #clock: () => number
   readonly #onProblem: (problem: string) => void
-  readonly #linePrefix: string
-  readonly #buffer = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES)
+  readonly #encode: Encode<T>
 
   #segment: Segment | null = null
   #epoch: number
@@ -108,17 +124,21 @@ export class Spool {
   #refusing: string | null = null
   #closed = false
 
+  /** Where records go, and what lies ready for later. */
+  #chunk: Chunk = newChunk()
+  readonly #spare: Chunk[] = []
   /** What was appended in this turn, and the end of the turn. */
-  #pending: PendingFrame[] = []
+  #pending: Frame[] = []
   #turn: NodeJS.Immediate | null = null
-  /** Lines since the last good sync, oldest first, and who waits for the next one. */
-  #unsynced: Lines[] = []
+  /** Frames since the last good sync, oldest first, and who waits for the next one. */
+  #unsynced: Frame[] = []
   #waiters: Recorded[] = []
   #syncing = false
   #timer: NodeJS.Timeout | null = null
   #idle: (() => void)[] = []
 
-  constructor(options: SpoolOptions) {
+  constructor(options: SpoolOptions<T>) {
+    this.#encode = options.encode
     this.#folder = options.folder
     this.#maxBytes = options.maxBytes ?? 10 * 1024 ** 3
     this.#segmentBytes = options.segmentBytes ?? Math.min(16 * 1024 * 1024, Math.ceil(this.#maxBytes / 8))
@@ -129,7 +149,6 @@ export class Spool {
     makeFolder(this.#folder)
     const found = recover(this.#folder, this.#onProblem)
     this.writerId = writerIdOf(this.#folder, found.segments > 0)
-    this.#linePrefix = `{"writer_id":"${this.writerId}","seq":`
     this.#nextSeq = found.lastSeq + 1
     this.#writtenSeq = found.lastSeq
     this.#epoch = found.epoch
@@ -151,26 +170,21 @@ export class Spool {
   /**
    * Numbers a record and writes it at the end of this turn of the event loop. Never throws; `recorded` is called once, in a
    * later turn, with {@link AuditUnavailable} when the record is not safe; see {@link Durability} for what safe means.
-   *
-   * @param members of the row's JSON object behind `writer_id` and `seq`, without the closing brace and line breaks
    */
-  append(members: string, durability: Durability, recorded: Recorded): void {
+  append(record: T, durability: Durability, recorded: Recorded): void {
     if (this.#closed) {
       setImmediate(recorded, new AuditUnavailable('the audit log is closed'))
       return
     }
-    const line = `${this.#linePrefix}${this.#nextSeq},${members}}\n`
-    if (line.length * MAX_BYTES_PER_UNIT > MAX_PAYLOAD_BYTES && Buffer.byteLength(line) > MAX_PAYLOAD_BYTES) {
-      const reason = `the record is too large for the audit: a frame holds ${MAX_PAYLOAD_BYTES} bytes`
-      setImmediate(recorded, new AuditUnavailable(reason))
+    let frame: Frame | null
+    try {
+      frame = this.#add(record)
+    } catch (error) {
+      setImmediate(recorded, error instanceof Error ? error : new Error(String(error)))
       return
     }
-    const frame = this.#frameFor(line.length)
-    frame.text += line
-    frame.count++
     if (durability === 'written') frame.written.push(recorded)
     else frame.durable.push(recorded)
-    this.#nextSeq++
     // After all that this turn reads from its sockets, and before the process waits for more.
     this.#turn ??= setImmediate(() => this.#endTurn())
   }
@@ -199,12 +213,62 @@ export class Spool {
     }
   }
 
-  #frameFor(units: number): PendingFrame {
+  /** Puts a record into the frame of this turn, or into a new one. */
+  #add(record: T): Frame {
     const last = this.#pending.at(-1)
-    if (last !== undefined && last.text.length + units <= FRAME_UNITS) return last
-    const frame: PendingFrame = { firstSeq: this.#nextSeq, text: '', count: 0, written: [], durable: [] }
+    if (last !== undefined && last.end - last.start < FRAME_BYTES && this.#addTo(last, record)) return last
+    const fresh = this.#newFrame()
+    if (this.#addTo(fresh, record)) return this.#keep(fresh)
+    // The chunk had no room; an empty one has.
+    this.#chunk = this.#nextChunk()
+    const first = this.#newFrame()
+    if (this.#addTo(first, record)) return this.#keep(first)
+    this.#chunk.used = 0
+    throw new AuditUnavailable(`the record is too large for the audit: a frame holds ${MAX_PAYLOAD_BYTES} bytes`)
+  }
+
+  #newFrame(): Frame {
+    const chunk = this.#chunk
+    const start = chunk.used
+    return {
+      chunk,
+      start,
+      end: start + FRAME_HEADER_BYTES,
+      firstSeq: this.#nextSeq,
+      count: 0,
+      written: [],
+      durable: [],
+    }
+  }
+
+  #keep(frame: Frame): Frame {
+    frame.chunk.frames++
     this.#pending.push(frame)
     return frame
+  }
+
+  #addTo(frame: Frame, record: T): boolean {
+    const { bytes } = frame.chunk
+    const end = this.#encode(record, this.writerId, this.#nextSeq, bytes, frame.end)
+    if (end < 0 || end >= bytes.length) return false
+    bytes[end] = LINE_BREAK
+    frame.end = end + 1
+    frame.chunk.used = end + 1
+    frame.count++
+    this.#nextSeq++
+    return true
+  }
+
+  #nextChunk(): Chunk {
+    return this.#spare.pop() ?? newChunk()
+  }
+
+  /** A frame that need not be written again gives its memory back. */
+  #release(frame: Frame): void {
+    const { chunk } = frame
+    if (--chunk.frames > 0) return
+    chunk.used = 0
+    if (chunk !== this.#chunk && this.#spare.length < SPARE_CHUNKS) this.#spare.push(chunk)
   }
 
   #endTurn(): void {
@@ -228,29 +292,26 @@ export class Spool {
     else if (taken > 0) this.#syncLater()
     for (let i = 0; i < taken; i++) for (const recorded of frames[i]!.written) recorded(null)
     if (failure === null) return
-    for (const { written, durable } of frames.slice(taken)) {
-      for (const recorded of written) recorded(failure)
-      for (const recorded of durable) recorded(failure)
+    for (const frame of frames.slice(taken)) {
+      this.#release(frame)
+      for (const recorded of frame.written) recorded(failure)
+      for (const recorded of frame.durable) recorded(failure)
     }
   }
 
-  /** Writes as many of the frames as the buffer holds, at least one, and returns how many. */
-  #writeFrames(frames: readonly PendingFrame[], from: number): number {
-    let bytes = 0
+  /** Writes the frames from one on that lie in one chunk, and returns how many. */
+  #writeFrames(frames: readonly Frame[], from: number): number {
+    const first = frames[from]!
+    let last = first
     let to = from
-    for (; to < frames.length; to++) {
-      const { firstSeq, text } = frames[to]!
-      const room = FRAME_HEADER_BYTES + Math.min(MAX_PAYLOAD_BYTES, text.length * MAX_BYTES_PER_UNIT)
-      if (to > from && bytes + room > this.#buffer.length) break
-      bytes = writeFrame(this.#buffer, bytes, firstSeq, text)
+    for (; to < frames.length && frames[to]!.chunk === first.chunk; to++) {
+      last = frames[to]!
+      sealFrame(last.chunk.bytes, last.start, last.end, last.firstSeq)
     }
-    this.#makeRoom(bytes)
-    this.#write(this.#segment ?? this.#reopen(), bytes)
-    for (let i = from; i < to; i++) {
-      const { firstSeq, text, count } = frames[i]!
-      this.#unsynced.push({ firstSeq, text })
-      this.#writtenSeq = firstSeq + count - 1
-    }
+    this.#makeRoom(last.end - first.start)
+    this.#write(this.#segment ?? this.#reopen(), first.chunk.bytes, first.start, last.end)
+    for (let i = from; i < to; i++) this.#unsynced.push(frames[i]!)
+    this.#writtenSeq = last.firstSeq + last.count - 1
     return to - from
   }
 
@@ -296,13 +357,13 @@ export class Spool {
     this.#close(segment)
   }
 
-  /** Writes the first `length` bytes of the buffer. */
-  #write(segment: Segment, length: number): void {
+  #write(segment: Segment, bytes: Buffer, start: number, end: number): void {
     let done = 0
+    const length = end - start
     try {
       // A full disk gives a short write first and the error with the next one.
       while (done < length) {
-        const count = writeSync(segment.fd, this.#buffer, done, length - done, segment.size + done)
+        const count = writeSync(segment.fd, bytes, start + done, length - done, segment.size + done)
         if (count === 0) throw Object.assign(new Error('the disk took no bytes'), { code: 'EIO' })
         done += count
       }
@@ -340,7 +401,7 @@ export class Spool {
     }
   }
 
-  /** A new segment that begins with the lines that its predecessor may not hold. */
+  /** A new segment that begins with the frames that its predecessor may not hold. */
   #openSegment(): Segment {
     const firstSeq = this.#unsynced[0]?.firstSeq ?? this.#writtenSeq + 1
     this.#epoch++
@@ -349,7 +410,7 @@ export class Spool {
     try {
       const head = Buffer.concat([
         encodeHeader({ writerId: this.writerId, epoch: this.#epoch, firstSeq }),
-        ...this.#unsynced.map((lines) => encodeFrame(lines.firstSeq, lines.text)),
+        ...this.#unsynced.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end)),
       ])
       let done = 0
       while (done < head.length) done += writeSync(fd, head, done, head.length - done, done)
@@ -392,13 +453,13 @@ export class Spool {
       return
     }
     this.#syncing = true
-    const lines = this.#unsynced.length
+    const frames = this.#unsynced.length
     const waiters = this.#waiters.length
     const done = (error: Error | null): void => {
       this.#syncing = false
       if (error) this.#abandon(segment, error)
       else {
-        this.#synced(lines, waiters)
+        this.#synced(frames, waiters)
         if (this.#isDue()) this.#rotate()
       }
       for (const resolve of this.#idle.splice(0)) resolve()
@@ -411,8 +472,8 @@ export class Spool {
     })
   }
 
-  #synced(lines: number, waiters: number): void {
-    this.#unsynced.splice(0, lines)
+  #synced(frames: number, waiters: number): void {
+    for (const frame of this.#unsynced.splice(0, frames)) this.#release(frame)
     for (const recorded of this.#waiters.splice(0, waiters)) recorded(null)
   }
 
@@ -444,6 +505,10 @@ export class Spool {
       for (const recorded of this.#waiters.splice(0)) recorded(new AuditUnavailable(reason))
     }
   }
+}
+
+function newChunk(): Chunk {
+  return { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0, frames: 0 }
 }
 
 interface Recovered {
