@@ -30,6 +30,8 @@ interface Row {
   /** What stands between the block before and this one. */
   readonly separator: string
   readonly lines: readonly string[]
+  /** Comments from inside the declaration that have moved above it; they stand on lines of their own. */
+  readonly head: readonly string[]
   /** The columns of a one-line declaration, and what it is, so that neighbours of a kind are aligned. */
   readonly cells: readonly string[] | null
   /** Comments from inside a one-line declaration, which have moved behind it; no part of its width, like those that stood there. */
@@ -47,7 +49,7 @@ function align(rows: readonly Row[]): readonly Row[] {
     const widths = columnWidths(run)
     for (let at = first; at < end; at++) {
       const row = rows[at] as Row
-      if (row.cells !== null) aligned[at] = { ...row, lines: [padCells(row.cells, widths) + row.tail] }
+      if (row.cells !== null) aligned[at] = { ...row, lines: [...row.head, padCells(row.cells, widths) + row.tail] }
     }
     first = end
   }
@@ -57,7 +59,8 @@ function align(rows: readonly Row[]): readonly Row[] {
 /** A comment behind a declaration does not end a run; an empty line and a comment of its own line do. */
 const continuesRun = (first: Row, row: Row): boolean =>
   first.cells !== null &&
-  ((row.kind === first.kind && row.cells !== null && row.separator === '\n') || row.separator === '  ')
+  ((row.kind === first.kind && row.cells !== null && row.separator === '\n' && row.head.length === 0) ||
+    row.separator === '  ')
 
 function columnWidths(run: readonly (readonly string[])[]): readonly number[] {
   const columns = Math.max(0, ...run.map((cells) => cells.length))
@@ -120,42 +123,49 @@ function layOut(block: Block, before: Block | null, source: LineMap): Row {
   const gap = separator(source, before, block)
   if (block.declaration === null) {
     const text = (block.comments[0] as Token).text.trimEnd()
-    return { separator: gap, lines: [text], cells: null, tail: '', kind: 'comment' }
+    return { separator: gap, lines: [text], head: [], cells: null, tail: '', kind: 'comment' }
   }
   const { kind } = block.declaration.node
-  const { lines, cells, tail } = declarationText(block.comments, block.declaration, source)
-  return { separator: gap, lines, cells, tail, kind }
+  return { separator: gap, ...declarationText(block.comments, block.declaration, source), kind }
 }
 
-/** The declaration's lines with its inner comments between and behind them. */
+/**
+ * The declaration's lines with its inner comments between and behind them. Where all comments move above it or behind it, it
+ * is laid out as if it had none, for so it is from then on.
+ */
 function declarationText(
   comments: readonly Token[],
   { node, offset }: Placed,
   source: LineMap,
-): Pick<Row, 'lines' | 'cells' | 'tail'> {
+): Pick<Row, 'head' | 'lines' | 'cells' | 'tail'> {
   const own = source.text.slice(offset, offset + node.span.end)
-  const lines = declarationLines(node, { source: own, spread: comments.length > 0 })
+  const spread = declarationLines(node, { source: own, spread: comments.length > 0 })
   const above = new Map<number, string[]>()
   const behind = new Map<number, string[]>()
   for (const comment of comments) {
     const at = comment.offset - offset
     const trailing = isBehindCode(source.text, comment.offset)
-    const target = trailing ? lastBefore(lines, at) : firstAfter(lines, at)
+    const target = trailing ? lastBefore(spread, at) : firstAfter(spread, at)
     const map = trailing ? behind : above
     map.set(target, [...(map.get(target) ?? []), comment.text.trimEnd()])
   }
-  const [only] = lines
-  if (above.size === 0 && lines.length === 1 && only?.cells !== undefined) {
-    const tail = (behind.get(0) ?? []).map((text) => `  ${text}`).join('')
-    return { lines: [only.text + tail], cells: only.cells, tail }
+  const tailOf = (line: number): string => (behind.get(line) ?? []).map((text) => `  ${text}`).join('')
+  const last = spread.length - 1
+  const leave = [...above.keys()].every((line) => line === 0) && [...behind.keys()].every((line) => line === last)
+  if (leave) {
+    const lines = declarationLines(node, { source: own, spread: false })
+    const [head, tail] = [above.get(0) ?? [], tailOf(last)]
+    const texts = lines.map(({ indent, text }) => ' '.repeat(indent) + text)
+    const cells = lines.length === 1 ? (lines[0]?.cells ?? null) : null
+    return { head, lines: [...head, ...texts.slice(0, -1), `${texts.at(-1)}${tail}`], cells, tail }
   }
-  const texts = lines.flatMap((line, index) => {
+  const texts = spread.flatMap((line, index) => {
     const isCloser = /^[\]}]/.test(line.text)
     const indent = ' '.repeat(line.indent + (isCloser ? 2 : 0))
-    const tail = (behind.get(index) ?? []).map((text) => `  ${text}`).join('')
-    return [...(above.get(index) ?? []).map((text) => indent + text), `${' '.repeat(line.indent)}${line.text}${tail}`]
+    const texts = (above.get(index) ?? []).map((text) => indent + text)
+    return [...texts, `${' '.repeat(line.indent)}${line.text}${tailOf(index)}`]
   })
-  return { lines: texts, cells: null, tail: '' }
+  return { head: [], lines: texts, cells: null, tail: '' }
 }
 
 function isBehindCode(text: string, offset: number): boolean {

@@ -157,7 +157,7 @@ class Printer {
       case 'field':
         return `${this.#owner(expr.of)}.${expr.field}`
       case 'index':
-        return `${this.#owner(expr.of)}[${this.expr(expr.index)}]`
+        return `${this.#indexed(expr.of)}[${this.expr(expr.index)}]`
       case 'call':
         return `${expr.fn}(${expr.args.map((argument) => this.expr(argument)).join(', ')})`
       case 'not':
@@ -237,6 +237,11 @@ class Printer {
     if (entries.length === 0) return '{}'
     const printed = entries.map(({ key, value }) => `${isPlainWord(key) ? key : printString(key)}: ${this.expr(value)}`)
     return `{ ${printed.join(', ')} }`
+  }
+
+  /** `tags [` begins a set of tags, in which a pattern or a subtraction is none. */
+  #indexed(of: Expr): string {
+    return of.kind === 'name' && of.name === 'tags' ? '(tags)' : this.#owner(of)
   }
 
   #owner(of: Expr): string {

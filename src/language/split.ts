@@ -93,8 +93,8 @@ function takeSegment(text: string, tokens: readonly Token[], first: number): Seg
   }
   for (let at = first; at < tokens.length; at++) {
     const token = tokens[at] as Token
-    // The word after `rule` is its name, even where it is `test`.
-    const isName = at === first + 1 && kind !== null
+    // The word after `rule` is its name, even where it is `test`; so is the one after `fleet policy`.
+    const isName = kind !== null && (at === first + 1 || (at === first + 2 && kind === 'fleet'))
     if (at > first && !isName && beginsDeclaration(text, tokens, at, open.length, kind)) return end(at)
     if (token.type !== 'punctuation') continue
     if (token.text in CLOSERS) {

@@ -90,6 +90,39 @@ t.test('a comment that moves behind a declaration leaves it in its column at onc
   t.end()
 })
 
+/** Found by the property above with other seeds. */
+const ONCE: Record<string, readonly [before: string, after: string]> = {
+  'a comment that moves above a list leaves it in its column': [
+    'list # a\n\n# b\n x from "x.txt"\nlist longer from "y.txt"\n',
+    '# b\nlist x      from "x.txt"  # a\nlist longer from "y.txt"\n',
+  ],
+  'a list with a comment above it is aligned with what follows, not with what stands before': [
+    'list longer from "y.txt"\nlist\n# b\n x from "x.txt"\n',
+    'list longer from "y.txt"\n# b\nlist x from "x.txt"\n',
+  ],
+  'a comment among the tags of a tool does not spread its parameters': [
+    'tool x { a: string } tags [b # c\n, d]\n',
+    'tool x { a: string } tags [b, d]  # c\n',
+  ],
+  'a comment between braces with nothing in them stays there': ['tool x { # c\n}\n', 'tool x {  # c\n}\n'],
+  'a fleet policy called policy, on a line of its own': [
+    'fleet policy # c\n policy\nlist a = []\n',
+    'fleet policy policy  # c\nlist a = []\n',
+  ],
+  'a list called tags, indexed': [
+    'policy p\nrule A { when (tags)[args.x matches /a b/] deny }\n',
+    'policy p\n\nrule A {\n  when (tags)[args.x matches /a b/]\n  deny\n}\n',
+  ],
+}
+
+t.test('formatting twice changes nothing more', (t) => {
+  for (const [name, [before, after]] of Object.entries(ONCE)) {
+    t.equal(formatted(before), after, name)
+    t.equal(formatted(after), after, `${name}: again`)
+  }
+  t.end()
+})
+
 t.test('the canonical layout', (t) => {
   for (const [name, [before, after]] of Object.entries(LAYOUTS)) {
     t.equal(formatted(before), after, name)
