@@ -4,7 +4,7 @@ import { readPolicyFolder } from '../../src/authoring/policy-folder.js'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
-import { checkBundle, ParseCache } from '../../src/language/check.js'
+import { BundleCache, checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle, SourceBundle } from '../../src/language/checked.js'
 import { parseFile } from '../../src/language/parse.js'
 import type { Call } from '../../src/model/call.js'
@@ -42,9 +42,9 @@ interface Loaded {
   readonly compileMs: number
 }
 
-function load(source: SourceBundle, cache: ParseCache): Loaded {
+function load(source: SourceBundle, cache: BundleCache): Loaded {
   const startMs = performance.now()
-  for (const [file, bytes] of source.policies) parseFile(file, bytes, cache)
+  for (const [file, bytes] of source.policies) parseFile(file, bytes, cache.parsed)
   const parsedMs = performance.now()
   const bundle = checkBundle(source, cache)
   const checkedMs = performance.now()
@@ -148,7 +148,7 @@ const startMs = performance.now()
 const startCpu = process.cpuUsage()
 const source = await readPolicyFolder(folder)
 const readMs = performance.now() - startMs
-const cache = new ParseCache()
+const cache = new BundleCache()
 const first = load(source, cache)
 const coldMs = performance.now() - startMs
 const { user, system } = process.cpuUsage(startCpu)
@@ -166,7 +166,7 @@ for (let round = 1; round <= RELOADS; round++) {
 const again = load(source, cache)
 if (again.bundle.revision !== first.bundle.revision) throw new Error('the same texts have another revision')
 if (answers(again) !== before) throw new Error('the same texts decide otherwise after a reload')
-const fresh = load(edited(source, RELOADS), new ParseCache())
+const fresh = load(edited(source, RELOADS), new BundleCache())
 if (answers(fresh) !== answers(reloads.at(-1)!)) throw new Error('a reload decides otherwise than a fresh load')
 
 const of = (what: 'parseMs' | 'checkMs' | 'compileMs'): number => median(reloads.map((reload) => reload[what]))

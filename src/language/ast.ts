@@ -13,10 +13,11 @@ export interface PolicyFile {
   readonly declarations: readonly Placed[]
 }
 
-/** A declaration and where it stands: `offset` of its first character in the file. */
+/** A declaration and where it stands: `offset` of its first character in the file, and the text that its spans count in. */
 export interface Placed {
   readonly node: Declaration
   readonly offset: number
+  readonly text: string
 }
 
 export type Declaration =

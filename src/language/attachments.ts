@@ -9,6 +9,8 @@ const MAX_ATTACHMENT_BYTES = 8 * 1_048_576
 /** Reads the files that policies name, and remembers which: they are part of the bundle's revision. */
 export class Attachments {
   readonly used = new Set<string>()
+  /** Those, and files that were asked for and do not exist. */
+  readonly wanted = new Set<string>()
   readonly #bundle: SourceBundle
   readonly #reporter: Reporter
 
@@ -34,6 +36,7 @@ export class Attachments {
       )
       return null
     }
+    this.wanted.add(resolved)
     const bytes = this.#bundle.attachments.get(resolved)
     if (bytes === undefined) {
       const message = `the file \`${resolved}\` does not exist in this bundle`

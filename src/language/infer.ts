@@ -3,9 +3,9 @@ import type { Span } from '../model/span.js'
 import type { Expr, RelationOp } from './ast.js'
 import type { ListItem } from './checked.js'
 import type { Code } from './codes.js'
-import type { ToolsInScope } from './patterns.js'
 import { isAddress } from './resolve-lists.js'
 import { didYouMean, suggest } from './suggest.js'
+import type { ToolsInScope } from './tool-index.js'
 import { commonType, comparable, typeName } from './types.js'
 import {
   ANY,
@@ -218,13 +218,12 @@ class Inferrer {
     const { tools } = this.#in
     if (name === undefined) return MAP
     if (tools === null || tools.declared.length === 0) return ANY
-    const types = tools.declared.flatMap(({ parameters }) => parameters.get(name)?.type ?? [])
-    if (types.length === 0) {
+    let type = tools.typeOf(name)
+    if (type === null) {
       if (tools.namesUndeclared || (tools.open && this.#in.guarded.has(name))) return ANY
       this.#unknownArgument(expr, name, tools)
       return ANY
     }
-    let type = tools.namesUndeclared ? ANY : commonType(types)
     for (const field of rest) type = this.#field(expr, type, field)
     return type
   }
@@ -251,7 +250,7 @@ class Inferrer {
     if (variable !== undefined) return variable
     if (this.#in.parameters.has(expr.name)) return ANY
     const list = this.#in.lists.get(expr.name)
-    if (list !== undefined) return { kind: 'list', item: commonType(list.map(typeOfItem)) }
+    if (list !== undefined) return typeOfList(list)
     const known = [...variables.keys(), ...this.#in.parameters, ...this.#in.lists.keys(), ...ROOTS]
     const hint =
       didYouMean(expr.name, known) ?? `write \`"${expr.name}"\` for the text, or declare \`list ${expr.name} = […]\``
@@ -600,6 +599,18 @@ function compareHint(left: Type, right: Type): string | undefined {
   if (kinds.has('string') && kinds.has('number')) return 'a number stands without quotes, a text in double quotes'
   if (kinds.has('string') && kinds.has('timestamp')) return 'an argument that is a text is never a point in time'
   return kinds.has('list') ? 'ask about its items: `contains`, `in`, `any x in …:` or `count(…)`' : undefined
+}
+
+const LIST_TYPES = new WeakMap<readonly ListItem[], Type>()
+
+/** Lists are long and named often. */
+function typeOfList(list: readonly ListItem[]): Type {
+  let type = LIST_TYPES.get(list)
+  if (type === undefined) {
+    type = { kind: 'list', item: commonType(list.map(typeOfItem)) }
+    LIST_TYPES.set(list, type)
+  }
+  return type
 }
 
 function typeOfItem(item: ListItem): Type {

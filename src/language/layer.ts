@@ -2,15 +2,18 @@ import type { Location, Span } from '../model/span.js'
 import type { Expr, ListDeclaration, PolicyHeader, Rule, Template, TemplateUse, ToolImport } from './ast.js'
 import type { Attachments } from './attachments.js'
 import type { LayerView, RuleSite, TemplateSite } from './check/context.js'
-import type { CheckedLayer, CheckedPolicy, CheckedTest, CheckedTool, ListItem } from './checked.js'
+import type { LayerMemory } from './check-cache.js'
+import type { CheckedLayer, CheckedPolicy, CheckedRule, CheckedTest, CheckedTool, ListItem } from './checked.js'
 import { expandTemplate } from './expand.js'
 import { constantItem, parseListFile } from './lists.js'
 import { type ParseCache, parseDeclaration } from './parse.js'
 import { printRule } from './print.js'
 import { placeOf, type Reporter } from './report.js'
+import { type RuleCore, ruleCore } from './rule-core.js'
 import type { OpenFile, Site } from './site.js'
 import { didYouMean } from './suggest.js'
-import { checkedPolicy, checkedRule, declaredTool, type Lists } from './to-checked.js'
+import { surveyOf } from './survey.js'
+import { checkedPolicy, checkedRule, declaredTool } from './to-checked.js'
 import { readToolList } from './tool-import.js'
 import { sameFields } from './types.js'
 
@@ -18,7 +21,10 @@ interface Tools {
   readonly reporter: Reporter
   readonly attachments: Attachments
   readonly cache: ParseCache
+  readonly memory: LayerMemory
 }
+
+type Lists = ReadonlyMap<string, readonly ListItem[]>
 
 /** Gathers the declarations of one layer and resolves them; a tenant's layer looks names up in the fleet's, too. */
 export class LayerBuilder {
@@ -27,6 +33,7 @@ export class LayerBuilder {
   private readonly reporter: Reporter
   private readonly attachments: Attachments
   private readonly cache: ParseCache
+  private readonly memory: LayerMemory
   private readonly lists = new Map<string, Site<ListDeclaration>>()
   private readonly templates = new Map<string, Site<Template>>()
   private readonly tools = new Map<string, CheckedTool>()
@@ -34,45 +41,51 @@ export class LayerBuilder {
   private readonly policies: { readonly header: Site<PolicyHeader>; readonly rules: Site<Rule | TemplateUse>[] }[] = []
   private readonly tests: CheckedTest[] = []
 
-  constructor(id: string | null, fleet: LayerBuilder | null, { reporter, attachments, cache }: Tools) {
+  constructor(id: string | null, fleet: LayerBuilder | null, { reporter, attachments, cache, memory }: Tools) {
     this.id = id
     this.fleet = fleet
     this.reporter = reporter
     this.attachments = attachments
     this.cache = cache
+    this.memory = memory
   }
 
   addFile(file: OpenFile): void {
     const rules: Site<Rule | TemplateUse>[] = []
     let header: Site<PolicyHeader> | null = null
-    for (const { node, offset } of file.parsed.file.declarations) {
-      const place = placeOf(file, offset, node.span)
+    for (const { node, offset, text } of file.parsed.file.declarations) {
+      const site = { file, offset, text }
       switch (node.kind) {
         case 'policy':
-          if (header === null) header = this.header({ node, file, offset }, place)
+          if (header === null) header = this.header({ node, ...site })
           else {
+            const place = placeOf(file, offset, node.span)
             const message = `the file has a second policy header, \`${node.name.name}\``
             this.reporter.report('POL2005', place, message, 'one policy a file; move the second to a file of its own')
           }
           break
         case 'list':
-          this.declare('list', this.lists, { node, file, offset })
+          this.declare('list', this.lists, { node, ...site })
           break
         case 'template':
-          this.declare('template', this.templates, { node, file, offset })
+          this.declare('template', this.templates, { node, ...site })
           break
         case 'tool':
-          this.addTool(declaredTool(node, place))
+          this.addTool(declaredTool(node, placeOf(file, offset, node.span)))
           break
         case 'tool-import':
-          this.importTools(node, file, place)
+          this.importTools(node, file, placeOf(file, offset, node.span))
           break
         case 'rule':
         case 'use':
-          rules.push({ node, file, offset })
+          rules.push({ node, ...site })
           break
         case 'test':
-          this.tests.push({ test: node, location: place, locate: (span) => placeOf(file, offset, span) })
+          this.tests.push({
+            test: node,
+            location: placeOf(file, offset, node.span),
+            locate: (span) => placeOf(file, offset, span),
+          })
           break
       }
     }
@@ -87,10 +100,23 @@ export class LayerBuilder {
     const policies: CheckedPolicy[] = []
     const rules: RuleSite[] = []
     for (const { header, rules: sites } of this.policies) {
-      const own = sites.flatMap((site) => this.checkRule(header.node.name.name, site, lists))
-      const policy = checkedPolicy(header, own)
+      const cores = this.memory.coresUnder(header.node)
+      const own: Omit<RuleSite, 'policy'>[] = []
+      for (const site of sites) {
+        let core = cores.get(site.node)
+        if (core === undefined) {
+          core = this.core(header.node, site, lists) ?? undefined
+          if (core === undefined) continue
+          cores.set(site.node, core)
+        }
+        own.push({ core, rule: checkedRule(core, placesOf(core, site)) })
+      }
+      const policy = checkedPolicy(
+        header,
+        own.map(({ rule }) => rule),
+      )
       policies.push(policy)
-      rules.push(...own.map((site) => ({ ...site, policy })))
+      for (const { core, rule } of own) rules.push({ core, rule, policy })
     }
     const layer: CheckedLayer = {
       policies,
@@ -100,6 +126,7 @@ export class LayerBuilder {
     }
     const templates: TemplateSite[] = [...this.templates.values()].map(({ node, file, offset }) => ({
       template: node,
+      surveys: node.body.conditions.map(({ expr }) => surveyOf(expr)),
       locate: (span) => placeOf(file, offset, span),
     }))
     const listSites = [...this.lists.values()].map(({ node, file, offset }) => ({
@@ -109,8 +136,9 @@ export class LayerBuilder {
     return { id: this.id, layer, rules, templates, lists: listSites }
   }
 
-  private header(site: Site<PolicyHeader>, place: Location): Site<PolicyHeader> {
+  private header(site: Site<PolicyHeader>): Site<PolicyHeader> {
     if (site.node.fleet && this.id !== null) {
+      const place = placeOf(site.file, site.offset, site.node.span)
       const message = `\`fleet policy ${site.node.name.name}\` stands in a tenant's folder`
       this.reporter.report('POL2006', place, message, 'drop `fleet`, or move the file out of `tenants/`')
     }
@@ -235,31 +263,14 @@ export class LayerBuilder {
 
   // -------------------------------------------------------------- rules
 
-  private checkRule(
-    policy: string,
-    { node, file, offset }: Site<Rule | TemplateUse>,
-    lists: Lists,
-  ): readonly Omit<RuleSite, 'policy'>[] {
-    if (node.kind === 'rule') {
-      const locate = (span: Span): Location => placeOf(file, offset, span)
-      const excerpt = (span: Span): string => file.lines.text.slice(span.start + offset, span.end + offset)
-      const location = locate(node.id.span)
-      return [
-        {
-          rule: checkedRule(policy, node, node.body, { location, locate, excerpt }, lists),
-          body: node.body,
-          fromTemplate: null,
-        },
-      ]
-    }
-    return this.expand(policy, { node, file, offset }, lists)
+  /** Null for the use of a template that makes no rule, after a diagnostic. */
+  private core(header: PolicyHeader, { node, ...site }: Site<Rule | TemplateUse>, lists: Lists): RuleCore | null {
+    return node.kind === 'rule'
+      ? ruleCore(node, header, site.text, null, lists)
+      : this.expand(header, { node, ...site }, lists)
   }
 
-  private expand(
-    policy: string,
-    { node, file, offset }: Site<TemplateUse>,
-    lists: Lists,
-  ): readonly Omit<RuleSite, 'policy'>[] {
+  private expand(header: PolicyHeader, { node, file, offset }: Site<TemplateUse>, lists: Lists): RuleCore | null {
     const place = (span: Span): Location => placeOf(file, offset, span)
     const name = node.template.name
     const template = (this.templates.get(name) ?? this.fleet?.templates.get(name))?.node
@@ -271,26 +282,41 @@ export class LayerBuilder {
         `there is no template \`${name}\``,
         didYouMean(name, known),
       )
-      return []
+      return null
     }
     if (template.parameters.length !== node.arguments.length) {
       const wanted = template.parameters.map((parameter) => parameter.name).join(', ')
       const message = `template \`${name}\` takes ${template.parameters.length} arguments, not ${node.arguments.length}`
       this.reporter.report('POL2008', place(node.span), message, `write ${name}(${wanted})`)
-      return []
+      return null
     }
     const { rule, faults } = expandTemplate(template, node)
     for (const { argument, parameter, wanted } of faults) {
       const message = `template \`${name}\` uses \`${parameter}\` as ${wanted}, and this argument is none`
       this.reporter.report('POL2009', place(argument.span), message, 'give a name, or a text in double quotes')
     }
-    if (faults.length > 0) return []
+    if (faults.length > 0) return null
     // Printing and parsing again gives the rule spans and a text of its own, so that explanations show the arguments.
     const text = printRule(rule)
     const parsed = parseDeclaration(text, this.cache)
-    if (parsed?.kind !== 'rule') throw new Error(`expanded template does not parse: ${text}`)
-    const location = place(node.id.span)
-    const places = { location, locate: () => location, excerpt: (span: Span) => text.slice(span.start, span.end) }
-    return [{ rule: checkedRule(policy, parsed, parsed.body, places, lists), body: parsed.body, fromTemplate: name }]
+    for (const { code, message, hint } of parsed.faults) {
+      this.reporter.report(
+        code,
+        place(node.span),
+        `of what template \`${name}\` makes of these arguments: ${message}`,
+        hint,
+      )
+    }
+    return parsed.node?.kind === 'rule' ? ruleCore(parsed.node, header, text, name, lists) : null
   }
+}
+
+/** What a template made stands where it was used. */
+function placesOf(
+  { template, excerpt }: RuleCore,
+  { node: written, file, offset }: Site<Rule | TemplateUse>,
+): Pick<CheckedRule, 'location' | 'locate' | 'excerpt'> {
+  const location = placeOf(file, offset, written.id.span)
+  const locate = template === null ? (span: Span) => placeOf(file, offset, span) : () => location
+  return { location, locate, excerpt }
 }

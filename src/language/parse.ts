@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { Span } from '../model/span.js'
-import type { Declaration, Placed, PolicyFile } from './ast.js'
+import type { Declaration, Expr, Placed, PolicyFile } from './ast.js'
 import type { Built } from './build/index.js'
 import { CODES, type Code } from './codes.js'
 import { build, type ParseProfile, profile, read } from './derivation.js'
@@ -17,6 +17,7 @@ import {
   split,
 } from './split.js'
 import { didYouMean } from './suggest.js'
+import { depthOf, expressionsOf, MAX_DEPTH } from './survey.js'
 import { describeExpected, explainUnexpected, type Terminal } from './syntax-error.js'
 import { decodeUtf8, LineMap, MAX_FILE_BYTES } from './text.js'
 import { faultOf, mayBeFaulty } from './token-faults.js'
@@ -50,7 +51,11 @@ interface Failed {
 
 /** A run of whole declarations, with offsets that count from its start. */
 interface Piece {
-  readonly declarations: readonly { readonly parsed: ParsedDeclaration; readonly offset: number }[]
+  readonly declarations: readonly {
+    readonly parsed: ParsedDeclaration
+    readonly offset: number
+    readonly text: string
+  }[]
   /** Whether nothing that follows could belong to the last of them. */
   readonly isClosed: boolean
 }
@@ -110,9 +115,11 @@ export function parseFile(path: string, bytes: Uint8Array, cache: ParseCache = n
   return cache.file(path, decoded.text, () => parseText(path, decoded.text, cache))
 }
 
-/** A text that holds one declaration and was written by this program; null where it does not parse. */
-export function parseDeclaration(text: string, cache: ParseCache): Declaration | null {
-  return takePiece(text, true, cache)?.declarations[0]?.parsed.node ?? null
+/** A text that holds one declaration and was written by this program. */
+export function parseDeclaration(text: string, cache: ParseCache): ParsedDeclaration {
+  const [only, ...others] = takePiece(text, true, cache)?.declarations ?? []
+  if (only === undefined || others.length > 0) throw new Error(`this is not one declaration: ${text}`)
+  return only.parsed
 }
 
 function unreadable(path: string, code: Code, message: string, { hint }: { readonly hint: string }): ParsedFile {
@@ -130,9 +137,9 @@ function parseText(path: string, text: string, cache: ParseCache): ParsedFile {
   const declarations: Placed[] = []
   const diagnostics: Diagnostic[] = []
   eachPiece(text, cache, (piece, start) => {
-    for (const { parsed, offset } of piece.declarations) {
+    for (const { parsed, offset, text: own } of piece.declarations) {
       const at = start + offset
-      if (parsed.node !== null) declarations.push({ node: parsed.node, offset: at })
+      if (parsed.node !== null) declarations.push({ node: parsed.node, offset: at, text: own })
       for (const { code, message, hint, span } of parsed.faults) {
         const place = { start: span.start + at, end: span.end + at }
         diagnostics.push({
@@ -193,13 +200,13 @@ function placeSegment(text: string, segment: Segment, cache: ParseCache): Piece[
   const offset = (segment.tokens[0] as Token).offset
   const last = segment.tokens.at(-1) as Token
   const end = last.offset + last.text.length
-  if (offset === 0 && end === text.length) return { parsed: parseSegment(segment, 0), offset }
+  if (offset === 0 && end === text.length) return { parsed: parseSegment(segment, 0), offset, text }
   const source = text.slice(offset, end)
   const [known] = cache.piece(source)?.declarations ?? []
-  if (known !== undefined) return { parsed: known.parsed, offset }
+  if (known !== undefined) return { ...known, offset }
   const parsed = parseSegment(segment, offset)
-  cache.keepPiece(source, { declarations: [{ parsed, offset: 0 }], isClosed: endsClosed([segment]) })
-  return { parsed, offset }
+  cache.keepPiece(source, { declarations: [{ parsed, offset: 0, text: source }], isClosed: endsClosed([segment]) })
+  return { parsed, offset, text: source }
 }
 
 // ---------------------------------------------------------------- one declaration
@@ -287,7 +294,17 @@ function unknownDeclaration(token: Token): Fault {
 
 function parseTokens(tokens: readonly Token[]): ParsedDeclaration {
   const { node, faults } = readRule(tokens) ?? readWhole(tokens)
-  return node === null || faults.length > 0 ? failed(...faults) : { node, faults: [] }
+  if (node === null || faults.length > 0) return failed(...faults)
+  const tooDeep = expressionsOf(node).flatMap(depthFault)
+  return tooDeep.length > 0 ? failed(...tooDeep) : { node, faults: [] }
+}
+
+/** Whoever walks an expression may do so by recursion, since none is deeper than this. */
+function depthFault(expr: Expr): readonly Fault[] {
+  const depth = depthOf(expr)
+  if (depth <= MAX_DEPTH) return []
+  const message = `this condition has ${depth} levels; the limit is ${MAX_DEPTH}`
+  return [{ code: 'POL2306', message, hint: 'give parts of it rules of their own', span: expr.span }]
 }
 
 function readWhole(tokens: readonly Token[]): Built | Failed {

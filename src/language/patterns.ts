@@ -1,5 +1,5 @@
-import type { NamePattern, ScopeTerm } from './ast.js'
-import type { CheckedTool } from './checked.js'
+import type { NamePattern } from './ast.js'
+import type { ToolIndex } from './tool-index.js'
 
 /** What scopes match, as far as the checker needs it. The compiler has the matcher that decides calls. */
 
@@ -58,7 +58,7 @@ export function covers(wide: NamePattern, narrow: NamePattern): boolean {
  * @param tools that some tenant's calls may find declared, for tags
  * @param always those of them that the layer itself sees declared, for `undeclared`
  */
-export function mayOverlap(a: NamePattern, b: NamePattern, tools: DeclaredTools, always: DeclaredTools): boolean {
+export function mayOverlap(a: NamePattern, b: NamePattern, tools: ToolIndex, always: ToolIndex): boolean {
   if (a.kind === 'undeclared') return overlapsUndeclared(b, tools, always)
   if (b.kind === 'undeclared') return overlapsUndeclared(a, tools, always)
   if (a.kind === 'tag') return overlapsTag(a, b, tools)
@@ -70,45 +70,14 @@ export function mayOverlap(a: NamePattern, b: NamePattern, tools: DeclaredTools,
   return (headA.startsWith(headB) || headB.startsWith(headA)) && (tailA.endsWith(tailB) || tailB.endsWith(tailA))
 }
 
-type DeclaredTools = ReadonlyMap<string, CheckedTool>
-
 /** What a tenant declares and tags is undeclared to the fleet all the same. */
-function overlapsUndeclared({ kind, text }: NamePattern, tools: DeclaredTools, always: DeclaredTools): boolean {
-  if (kind === 'tag') return [...tools.values()].some(({ name, tags }) => tags.includes(text) && !always.has(name))
+function overlapsUndeclared({ kind, text }: NamePattern, tools: ToolIndex, always: ToolIndex): boolean {
+  if (kind === 'tag') return tools.tagged(text).some(({ name }) => !always.has(name))
   return !(kind === 'literal' && always.has(text))
 }
 
 /** Tags come from declarations alone, so the declared tools tell. */
-function overlapsTag(tag: NamePattern, other: NamePattern, tools: DeclaredTools): boolean {
-  for (const { name, tags } of tools.values()) {
-    if (tags.includes(tag.text) && patternMatches(other, name, tags)) return true
-  }
-  return false
-}
-
-/** The declared tools that calls under a scope may name, and whether tools without declaration may come, too. */
-export interface ToolsInScope {
-  readonly declared: readonly CheckedTool[]
-  /** The scope also takes tools that are not declared: by a glob, by no word about tools, by name, or as `undeclared`. */
-  readonly open: boolean
-  /** It takes one by name or as `undeclared`: nothing is known about the arguments. */
-  readonly namesUndeclared: boolean
-}
-
-export function toolsInScope(terms: readonly ScopeTerm[], tools: ReadonlyMap<string, CheckedTool>): ToolsInScope {
-  const toolTerms = terms.filter((term) => term.kind === 'scope' && term.on === 'tool')
-  const [only] = toolTerms
-  if (toolTerms.length === 1 && only !== undefined && only.patterns.every(({ kind }) => kind === 'literal')) {
-    const declared = only.patterns.flatMap(({ text }) => tools.get(text) ?? [])
-    const namesUndeclared = declared.length < only.patterns.length
-    return { declared, open: namesUndeclared, namesUndeclared }
-  }
-  const declared = [...tools.values()].filter((tool) =>
-    toolTerms.every(({ patterns }) => patterns.some((pattern) => patternMatches(pattern, tool.name, tool.tags))),
-  )
-  const isUndeclared = ({ kind, text }: NamePattern): boolean =>
-    kind === 'undeclared' || (kind === 'literal' && !tools.has(text))
-  const open = toolTerms.every(({ patterns }) => patterns.some((p) => p.kind === 'glob' || isUndeclared(p)))
-  const namesUndeclared = open && toolTerms.some(({ patterns }) => patterns.some(isUndeclared))
-  return { declared, open, namesUndeclared }
+function overlapsTag(tag: NamePattern, other: NamePattern, tools: ToolIndex): boolean {
+  if (other.kind === 'literal') return tools.isTagged(other.text, tag.text)
+  return tools.tagged(tag.text).some(({ name, tags }) => patternMatches(other, name, tags))
 }

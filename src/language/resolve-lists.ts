@@ -2,17 +2,20 @@ import ipaddr from 'ipaddr.js'
 import type { Expr } from './ast.js'
 import type { ListItem } from './checked.js'
 import { mapChildren } from './expand.js'
-import { children } from './walk.js'
+import type { Survey } from './survey.js'
 
 type Lists = ReadonlyMap<string, readonly ListItem[]>
 
 /**
  * Settles what a list means by where it stands, so that later phases need not: `[user, list colleagues]` becomes one list,
- * and texts that an `ip(…)` is looked up in become addresses. A node in which nothing changes stays the same object.
+ * and texts that an `ip(…)` is looked up in become addresses. An expression in which nothing changes stays the same object.
  */
-export function resolveLists(expr: Expr, lists: Lists): Expr {
-  if (!needsWork(expr)) return expr
-  const resolved = mapChildren(expr, (child) => resolveLists(child, lists))
+export function resolveLists(expr: Expr, survey: Survey, lists: Lists): Expr {
+  return mayNeedWork(survey) ? resolve(expr, lists) : expr
+}
+
+function resolve(expr: Expr, lists: Lists): Expr {
+  const resolved = mapChildren(expr, (child) => resolve(child, lists))
   if (resolved.kind === 'list-literal')
     return { ...resolved, items: resolved.items.flatMap((item) => splice(item, lists)) }
   if (resolved.kind === 'relation' && isAddressLookup(resolved)) {
@@ -21,16 +24,13 @@ export function resolveLists(expr: Expr, lists: Lists): Expr {
   return resolved
 }
 
-/** True where the expression or anything in it is one of the two forms. */
-function needsWork(expr: Expr): boolean {
-  const open: Expr[] = [expr]
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next.kind === 'list-literal' && next.items.some(({ kind }) => kind === 'name')) return true
-    if (isAddressLookup(next)) return true
-    open.push(...children(next))
-  }
-  return false
-}
+/** False where nothing in the expression is one of the two forms. */
+const mayNeedWork = ({ kinds, nodes }: Survey): boolean =>
+  nodes.some(
+    (node) =>
+      (node.kind === 'list-literal' && kinds.has('name') && node.items.some(({ kind }) => kind === 'name')) ||
+      isAddressLookup(node),
+  )
 
 /** `ip(…) in LIST`, `ip(…) not in LIST`. */
 function isAddressLookup(expr: Expr): expr is Extract<Expr, { kind: 'relation' }> {

@@ -13,4 +13,6 @@ export interface Site<N extends Declaration = Declaration> {
   readonly node: N
   readonly file: OpenFile
   readonly offset: number
+  /** Its own text, in which its spans count. */
+  readonly text: string
 }

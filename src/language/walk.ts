@@ -50,14 +50,3 @@ export function walk(expr: Expr, visit: (expr: Expr) => void): void {
     open.push(...children(next).toReversed())
   }
 }
-
-/** Levels of nodes under the expression, itself included. */
-export function depthOf(expr: Expr): number {
-  let level: readonly Expr[] = [expr]
-  let depth = 0
-  while (level.length > 0) {
-    depth++
-    level = level.flatMap(children)
-  }
-  return depth
-}

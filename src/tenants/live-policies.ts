@@ -1,7 +1,7 @@
 import { compilePolicySet } from '../compiler/compile.js'
 import { CompileError } from '../compiler/compile-error.js'
 import type { PolicySet } from '../compiler/policy-set.js'
-import { checkBundle, ParseCache } from '../language/check.js'
+import { BundleCache, checkBundle } from '../language/check.js'
 import type { CheckedBundle, SourceBundle } from '../language/checked.js'
 import { renderDiagnostic } from '../language/render-diagnostic.js'
 import type { Diagnostic } from '../model/diagnostic.js'
@@ -66,7 +66,7 @@ export interface LivePoliciesDeps {
 export class LivePolicies {
   readonly #deps: LivePoliciesDeps
   /** Rules that did not change since the last load are not parsed again. */
-  readonly #parsed = new ParseCache()
+  readonly #parsed = new BundleCache()
   #live: Snapshot | null = null
   #failure: PolicyStatus['failure'] = null
   #reloads = 0

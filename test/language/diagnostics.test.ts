@@ -1,7 +1,10 @@
+import { strict as assert } from 'node:assert'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
 import { COMPILE_CODES } from '../../src/compiler/compile-error.js'
-import { checkBundle, ParseCache } from '../../src/language/check.js'
+import { BundleCache, checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle } from '../../src/language/checked.js'
 import { CODES } from '../../src/language/codes.js'
 import { renderDiagnostic } from '../../src/language/render-diagnostic.js'
@@ -35,9 +38,11 @@ function readCases(): readonly Case[] {
   })
 }
 
+fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105), endOnFailure: true })
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-function check(files: ReadonlyMap<string, string>, cache?: ParseCache): CheckedBundle {
+function check(files: ReadonlyMap<string, string>, cache?: BundleCache): CheckedBundle {
   const entries = [...files].map(([path, text]) => [path, encode(text)] as const)
   return checkBundle(
     {
@@ -52,7 +57,7 @@ const seen = new Set<string>()
 
 t.test('what the checker says', (t) => {
   const cases = readCases()
-  const cache = new ParseCache()
+  const cache = new BundleCache()
   const answers = cases.map((one) => {
     const { diagnostics } = check(one.files, cache)
     for (const { code } of diagnostics) seen.add(code)
@@ -73,6 +78,57 @@ t.test('what the checker says', (t) => {
 
 /** Given by inputs that a text file cannot hold, or by a fault of the grammar; parse.test.ts has those. */
 const ELSEWHERE = new Set(['POL1001', 'POL1002', 'POL1007', 'POL1008', 'POL1099', 'POL3000'])
+
+const DEEP = { depth: 20, maxArrayLength: null } as const
+
+/** Declarations that change what others mean, and some that such a change is seen in. */
+const CHANGES: Readonly<Record<string, readonly string[]>> = {
+  'fleet.policy': [
+    'fleet policy base',
+    'fleet policy base for tool send default allow',
+    'list l = [a, b]',
+    'list l = []',
+    'list m from "m.txt"',
+    'tool send { x: string, y: number } tags [egress]',
+    'tool send { x: number } tags [money]',
+    'template t(p, n) { on tool p when args.x == n deny }',
+    'template t(p, n) { on tool p when args.y > n and lower(args.x) == "A" allow }',
+    'rule F { on tool tag egress when args.x in l deny }',
+    'rule G { on tool undeclared deny }',
+  ],
+  'tenants/a/a.policy': [
+    'policy a',
+    'policy a for tool [send, pay]',
+    'tool pay { amount: number, to?: string }',
+    'rule A { on tool send when args.x in m and args.y > 1 deny }',
+    'rule A { on tool send deny }',
+    'rule B { on tool pay when args.to == "x" allow }',
+    'rule B { on tool send when args.y > 1 allow }',
+    'rule C { when any r in args.x: r in [l] deny }',
+    'use t(send, 1) as D',
+    'use t(pay, "x") as D',
+    'rule F { deny }',
+    'test "x" { given tool send, args { x: 1 } expect deny by D }',
+  ],
+  'tenants/b/b.policy': ['policy b', 'rule A { on tool send deny }', 'tool send { x: string } tags [egress]'],
+  'm.txt': ['a', 'b c,', '\u200b'],
+}
+
+t.test('a check after others finds what a first one finds', (t) => {
+  const file = (lines: readonly string[]) => fc.subarray([...lines]).map((chosen) => `${chosen.join('\n')}\n`)
+  const bundle = fc.record(Object.fromEntries(Object.entries(CHANGES).map(([path, lines]) => [path, file(lines)])))
+  const told = ({ diagnostics, fleet, tenants, revision }: CheckedBundle): string =>
+    JSON.stringify([revision, diagnostics, inspect(fleet, DEEP), inspect(tenants, DEEP)])
+  const cache = new BundleCache()
+  fc.assert(
+    fc.property(bundle, (texts) => {
+      const files = new Map(Object.entries(texts).filter(([, text]) => text !== '\n'))
+      assert.equal(told(check(files, cache)), told(check(files)))
+    }),
+    { numRuns: 400, interruptAfterTimeLimit: 8_000 },
+  )
+  t.end()
+})
 
 t.test('every code has a case, and a row in the table of errors', (t) => {
   const codes = Object.keys(CODES)

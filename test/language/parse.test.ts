@@ -247,6 +247,12 @@ t.test('input that is no policy gets one clear diagnostic, at once', (t) => {
     'ten thousand parentheses': [deep('(', ')'), 'POL1007'],
     'ten thousand brackets': [deep('[', ']'), 'POL1007'],
     'ten thousand nots': [deep('not ', ''), 'POL1008'],
+    'four thousand nots': [`rule X { when ${'not '.repeat(4_000)}a deny }`, 'POL2306'],
+    'four thousand minuses in a test': [
+      `test "x" { given tool a, args { b: ${'- '.repeat(4_000)}c } expect deny }`,
+      'POL2306',
+    ],
+    'four thousand fields': [`use t(f(a)${'.a'.repeat(2_000)}) as X`, 'POL2306'],
     'ten thousand minuses': [deep('- ', ''), 'POL1008'],
     'ten thousand conditions': [`rule X { ${'when a '.repeat(10_000)} deny }`, 'POL1008'],
     'a list of a hundred thousand entries': [`list l = [${'a,'.repeat(100_000)}]`, 'POL1008'],

@@ -1,9 +1,9 @@
 import { activeDates } from './active-dates.js'
-import { approvals } from './approvals.js'
+import { approvals, defaultApprovals } from './approvals.js'
 import { unguardedArguments } from './arguments.js'
-import { bareWords, templateParameters } from './bare-words.js'
+import { bareWords, bareWordsElsewhere, templateParameters } from './bare-words.js'
 import { conditions } from './conditions.js'
-import type { Check } from './context.js'
+import type { Check, ConditionCheck, RuleCheck } from './context.js'
 import { contradictions } from './contradictions.js'
 import { coverage } from './coverage.js'
 import { duplicateIds } from './duplicate-ids.js'
@@ -19,27 +19,34 @@ import { unknownHandling } from './unknown-handling.js'
 import { unmatchable } from './unmatchable.js'
 import { zones } from './zones.js'
 
-/** Every check, in the order in which they run; the order of the findings is that of their places. */
-export const CHECKS: readonly Check[] = [
-  duplicateIds,
+// Every check. The order of the findings is that of their places, not of the checks.
+
+/** Run over every rule whose text or surroundings changed. */
+export const RULE_CHECKS: readonly RuleCheck[] = [
   scopes,
   conditions,
   bareWords,
-  templateParameters,
   unmatchable,
   unguardedArguments,
   contradictions,
-  quantifiedTooMuch,
-  shadowed,
-  coverage,
-  regexes,
-  zones,
   approvals,
   obligations,
-  limits,
-  emptyLists,
-  listEntries,
   activeDates,
   unknownHandling,
+]
+
+/** Run over every condition of those rules, and of templates. */
+export const CONDITION_CHECKS: readonly ConditionCheck[] = [quantifiedTooMuch, regexes, zones, limits]
+
+/** Run over the bundle. */
+export const CHECKS: readonly Check[] = [
+  duplicateIds,
+  bareWordsElsewhere,
+  templateParameters,
+  shadowed,
+  coverage,
+  defaultApprovals,
+  emptyLists,
+  listEntries,
   tests,
 ]

@@ -1,28 +1,34 @@
+import type { Location, Span } from '../../model/span.js'
 import type { Expr } from '../ast.js'
 import { isRoot } from '../build/expression.js'
 import { children } from '../walk.js'
-import { type Check, type CheckContext, everyLayer } from './context.js'
+import { type Check, type CheckContext, everyLayer, type RuleCheck } from './context.js'
 
 /**
  * In brackets a bare word is a text, so `x in [pii_tables]` compares with the word itself. Where the word is also the name
  * of a list or a variable, hardly anybody means that.
  */
-export const bareWords: Check = (context) => {
-  for (const { layer, rules, templates, lists: own } of everyLayer(context)) {
-    const lists = new Map([...layer.lists.keys()].map((name) => [name, `write \`list ${name}\` for its entries`]))
+export const bareWords: RuleCheck = ({ node, surveys, template }, { lists }, report) => {
+  if (template !== null) return
+  for (const [at, { expr }] of node.body.conditions.entries()) {
+    if (surveys[at]?.kinds.has('list-literal')) search(expr, { lists, hints: NONE }, report)
+  }
+}
+
+/** The same in lists and templates. */
+export const bareWordsElsewhere: Check = (context) => {
+  for (const { layer, templates, lists: own } of everyLayer(context)) {
     for (const { node, locate } of own) {
       const { source } = node
-      if (source.kind === 'inline') for (const item of source.items) reportBareWord(item, lists, locate, context)
+      if (source.kind !== 'inline') continue
+      const names = { lists: layer.lists, hints: NONE }
+      for (const item of source.items) reportBareWord(item, names, reportAt(context, locate))
     }
     for (const { template, locate } of templates) {
       // Parameters in brackets are told where the template is judged.
-      const names = new Map(lists)
-      for (const { name } of template.parameters) names.delete(name)
-      for (const { expr } of template.body.conditions) search(expr, names, locate, context)
-    }
-    for (const { rule, body, fromTemplate } of rules) {
-      if (fromTemplate !== null) continue
-      for (const { expr } of body.conditions) search(expr, lists, rule.locate, context)
+      const hints = new Map(template.parameters.map(({ name }) => [name, null]))
+      const names = { lists: layer.lists, hints }
+      for (const { expr } of template.body.conditions) search(expr, names, reportAt(context, locate))
     }
   }
 }
@@ -42,27 +48,41 @@ export const templateParameters: Check = (context) => {
   }
 }
 
-type Locate = (span: Expr['span']) => Parameters<CheckContext['reporter']['report']>[1]
+type Report = (code: 'POL2115', span: Span, message: string, hint: string) => void
 
-function search(expr: Expr, names: ReadonlyMap<string, string>, locate: Locate, context: CheckContext): void {
+const reportAt =
+  ({ reporter }: CheckContext, locate: (span: Span) => Location): Report =>
+  (code, span, message, hint) =>
+    reporter.report(code, locate(span), message, hint)
+
+/** What a word may be the name of. A hint says how it would be written; null stands for a name that is told elsewhere. */
+interface Names {
+  readonly lists: ReadonlyMap<string, unknown>
+  readonly hints: ReadonlyMap<string, string | null>
+}
+const NONE: Names['hints'] = new Map()
+
+function search(expr: Expr, names: Names, report: Report): void {
   if (expr.kind === 'list-literal') {
-    for (const item of expr.items) reportBareWord(item, names, locate, context)
+    for (const item of expr.items) reportBareWord(item, names, report)
   }
   if (expr.kind === 'quantifier') {
-    search(expr.over, names, locate, context)
+    search(expr.over, names, report)
     const { name } = expr.variable
-    search(expr.body, new Map([...names, [name, `write \`(${name})\` for the variable`]]), locate, context)
+    const hints = new Map([...names.hints, [name, `write \`(${name})\` for the variable`]])
+    search(expr.body, { lists: names.lists, hints }, report)
     return
   }
-  for (const child of children(expr)) search(child, names, locate, context)
+  for (const child of children(expr)) search(child, names, report)
 }
 
-function reportBareWord(item: Expr, names: ReadonlyMap<string, string>, locate: Locate, context: CheckContext): void {
+function reportBareWord(item: Expr, { lists, hints }: Names, report: Report): void {
   if (!isBareWord(item)) return
-  const hint = names.get(item.value)
-  if (hint === undefined) return
-  const message = `\`${item.value}\` in brackets is a text, not what goes by that name`
-  context.reporter.report('POL2115', locate(item.span), message, `${hint}, or \`"${item.value}"\` for the text`)
+  const { value } = item
+  const hint = hints.has(value) ? hints.get(value) : lists.has(value) ? `write \`list ${value}\` for its entries` : null
+  if (hint === null || hint === undefined) return
+  const message = `\`${value}\` in brackets is a text, not what goes by that name`
+  report('POL2115', item.span, message, `${hint}, or \`"${value}"\` for the text`)
 }
 
 /** Quotes leave no trace in the tree but the length of the span. */

@@ -1,62 +1,51 @@
 import type { Span } from '../../model/span.js'
-import type { Expr, Template } from '../ast.js'
+import type { Template } from '../ast.js'
+import type { Code } from '../codes.js'
 import { checkCondition, type Surroundings } from '../infer.js'
-import { toolsInScope } from '../patterns.js'
 import { walk } from '../walk.js'
-import { type Check, everyLayer, type LayerView } from './context.js'
+import { type CheckContext, everyLayer, type RuleCheck } from './context.js'
 
-/**
- * Names and types in conditions. A template is judged once, with its parameters taken for anything; the rules made of it
- * are judged with their arguments, unless the template itself is at fault.
- */
-export const conditions: Check = (context) => {
-  const faultyTemplates = new Set<string>()
-  for (const layer of everyLayer(context)) {
-    for (const { template, locate } of layer.templates) {
-      const surroundings = {
+/** Names and types in the conditions of a rule; one that a template made is judged with the arguments in their places. */
+export const conditions: RuleCheck = (rule, { known, lists, faultyTemplates }, report) => {
+  if (rule.surveys.length === 0 || (rule.template !== null && faultyTemplates.has(rule.template.name))) return
+  const surroundings = {
+    tools: known.inScope(rule.scope),
+    lists,
+    parameters: NONE,
+    guarded: rule.guarded,
+    excerpt: rule.excerpt,
+    report,
+  }
+  for (const { expr } of rule.node.body.conditions) checkCondition(expr, surroundings)
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Judges templates once, with their parameters taken for anything. @returns the names of those at fault */
+export function checkTemplates(context: CheckContext): ReadonlySet<string> {
+  const faulty = new Set<string>()
+  for (const { layer, templates } of everyLayer(context)) {
+    for (const { template, locate } of templates) {
+      const report = (code: Code, span: Span, message: string, hint?: string): void => {
+        faulty.add(template.name.name)
+        context.reporter.report(code, locate(span), message, hint)
+      }
+      const surroundings: Surroundings = {
         tools: null,
-        lists: layer.layer.lists,
+        lists: layer.lists,
         parameters: new Set(template.parameters.map(({ name }) => name)),
-        guarded: new Set<string>(),
+        guarded: NONE,
+        excerpt: () => 'this',
+        report,
       }
-      const findings = judge(
-        template.body.conditions.map(({ expr }) => expr),
-        surroundings,
-        () => 'this',
-      )
-      for (const { code, span, message, hint } of findings) context.reporter.report(code, locate(span), message, hint)
-      const quoted = parametersAsTexts(template)
-      for (const { span, name } of quoted) {
+      for (const { expr } of template.body.conditions) checkCondition(expr, surroundings)
+      for (const { span, name } of parametersAsTexts(template)) {
         const message = `\`${name}\` in brackets is a text here, not the parameter`
-        context.reporter.report(
-          'POL2013',
-          locate(span),
-          message,
-          `write \`(${name})\` for one value, or \`list ${name}\` for a list`,
-        )
+        report('POL2013', span, message, `write \`(${name})\` for one value, or \`list ${name}\` for a list`)
       }
-      if (findings.length + quoted.length > 0) faultyTemplates.add(template.name.name)
     }
   }
-  for (const layer of everyLayer(context)) {
-    for (const site of layer.rules) {
-      if (site.fromTemplate !== null && faultyTemplates.has(site.fromTemplate)) continue
-      const { rule } = site
-      const surroundings = {
-        tools: toolsInScope([...site.policy.speaksFor, ...rule.scope], toolsSeenBy(layer, context)),
-        lists: layer.layer.lists,
-        parameters: new Set<string>(),
-        guarded: guardedArguments(rule.conditions),
-      }
-      const findings = judge(
-        site.body.conditions.map(({ expr }) => expr),
-        surroundings,
-        rule.excerpt,
-      )
-      for (const { code, span, message, hint } of findings)
-        context.reporter.report(code, rule.locate(span), message, hint)
-    }
-  }
+  return faulty
 }
 
 /** `in [role]` in a template with a parameter `role`: surely meant, and silently a text. */
@@ -74,35 +63,4 @@ function parametersAsTexts({ parameters, body }: Template): readonly { readonly 
     })
   }
   return found
-}
-
-/** Fleet rules are about the tools of every tenant; where two tenants disagree on one, nothing is known about it. */
-export function toolsSeenBy(layer: LayerView, { tenants }: Parameters<Check>[0]): LayerView['layer']['tools'] {
-  if (layer.id !== null) return layer.layer.tools
-  return tenants.length === 1 && tenants[0] !== undefined ? tenants[0].layer.tools : layer.layer.tools
-}
-
-/** First steps of the arguments that stand behind `exists`. */
-export function guardedArguments(conditions: readonly Expr[]): ReadonlySet<string> {
-  const guarded = new Set<string>()
-  for (const condition of conditions) {
-    walk(condition, (expr) => {
-      if (expr.kind !== 'exists' || expr.operand.kind !== 'reference' || expr.operand.root !== 'args') return
-      guarded.add(expr.operand.path[0] ?? '')
-    })
-  }
-  return guarded
-}
-
-type Finding = { code: Parameters<Surroundings['report']>[0]; span: Span; message: string; hint: string | undefined }
-
-function judge(
-  exprs: readonly Expr[],
-  surroundings: Omit<Surroundings, 'report' | 'excerpt'>,
-  excerpt: (span: Span) => string,
-): readonly Finding[] {
-  const findings: Finding[] = []
-  const report: Surroundings['report'] = (code, span, message, hint) => findings.push({ code, span, message, hint })
-  for (const expr of exprs) checkCondition(expr, { ...surroundings, excerpt, report })
-  return findings
 }

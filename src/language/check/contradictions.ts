@@ -1,43 +1,34 @@
 import type { Expr, ScopeTerm } from '../ast.js'
 import type { CheckedLayer } from '../checked.js'
-import { printExpr, printScope } from '../print.js'
-import { type Check, type CheckContext, everyLayer, type RuleSite } from './context.js'
+import { printScope } from '../print.js'
+import type { RuleCheck } from './context.js'
 
 /**
  * Conditions that are constant, and conditions of one rule that no value can meet together. Looks at comparisons of one
  * value with constants, which is where slips happen; a contradiction over several values is not found.
  */
-export const contradictions: Check = (context) => {
-  for (const layer of everyLayer(context)) {
-    for (const site of layer.rules) checkRule(context, site, layer.layer.lists)
-  }
-}
-
-function checkRule({ reporter }: CheckContext, { rule, policy }: RuleSite, lists: CheckedLayer['lists']): void {
+export const contradictions: RuleCheck = (rule, { lists }, report) => {
+  if (rule.conditions.length === 0) return
   const facts = new Facts()
-  for (const term of [...policy.speaksFor, ...rule.scope]) facts.addScope(term)
-  for (const conjunct of rule.conditions.flatMap((condition) => conjuncts(condition, true))) {
-    const { expr, positive } = conjunct
+  for (const term of rule.scope) facts.addScope(term)
+  const quote = (expr: Expr): string => `\`${rule.excerpt(expr.span).replace(/\s+/g, ' ')}\``
+  const { name } = rule.node.id
+  for (const { expr, positive } of rule.conditions.flatMap((condition) => conjuncts(condition, true))) {
     const constant = constantTruth(expr)
-    const text = `\`${rule.excerpt(expr.span).replace(/\s+/g, ' ')}\``
     if (constant !== null) {
       const holds = constant === positive
       const message = holds
-        ? `${text} is always ${positive ? 'true' : 'false'}, so this condition says nothing`
-        : `rule \`${rule.id}\` can never match: ${text} is always ${positive ? 'false' : 'true'}`
-      reporter.report(
-        holds ? 'POL3002' : 'POL3001',
-        rule.locate(expr.span),
-        message,
-        'compare with something of the call',
-      )
+        ? `${quote(expr)} is always ${positive ? 'true' : 'false'}, so this condition says nothing`
+        : `rule \`${name}\` can never match: ${quote(expr)} is always ${positive ? 'false' : 'true'}`
+      report(holds ? 'POL3002' : 'POL3001', expr.span, message, 'compare with something of the call')
       if (!holds) return
       continue
     }
-    const earlier = facts.add(expr, positive, text, lists)
+    const said = (): string => `${positive ? '' : 'not '}${quote(expr)}`
+    const earlier = facts.add(expr, positive, said, lists)
     if (earlier !== null) {
-      const message = `the conditions of rule \`${rule.id}\` never hold together: ${positive ? '' : 'not '}${text} contradicts ${earlier}`
-      reporter.report('POL3003', rule.locate(expr.span), message, '`and` asks for both; write `or` for either')
+      const message = `the conditions of rule \`${name}\` never hold together: ${said()} contradicts ${earlier}`
+      report('POL3003', expr.span, message, '`and` asks for both; write `or` for either')
       return
     }
   }
@@ -68,7 +59,7 @@ function constantTruth(expr: Expr): boolean | null {
   if (expr.kind !== 'compare') return null
   const { left, right, op } = expr
   if (left.kind === 'literal' && right.kind === 'literal') return compareConstants(op, left.value, right.value)
-  const isSame = left.kind === 'reference' && printExpr(left) === printExpr(right)
+  const isSame = keyOf(left) !== null && keyOf(left) === keyOf(right)
   return isSame ? op === '==' || op === '<=' || op === '>=' : null
 }
 
@@ -89,13 +80,13 @@ interface Fact {
   readonly excluded: Set<Constant>
   least: { readonly value: number; readonly open: boolean }
   most: { readonly value: number; readonly open: boolean }
-  /** Where the knowledge is from, for the message. */
-  source: string
+  /** Where the knowledge is from, for the message; null where nothing is known. */
+  source: (() => string) | null
 }
 
 const FLIPPED = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '==': '==', '!=': '!=' } as const
 const NEGATED = { '<': '>=', '<=': '>', '>': '<=', '>=': '<', '==': '!=', '!=': '==' } as const
-const SCOPE_KEYS = { tool: 'tool.name', env: 'env', agent: 'agent.id', principal: 'principal.id' } as const
+const SCOPE_PATHS = { tool: ['name'], env: [], agent: ['id'], principal: ['id'] } as const
 /** Longer lists are not looked into. */
 const MAX_LIST = 1_000
 
@@ -106,24 +97,26 @@ class Facts {
     if (term.kind === 'scope' && term.on === 'tenant') return
     if (!term.patterns.every(({ kind }) => kind === 'literal')) return
     const key =
-      term.kind === 'scope-label' ? `${term.on}.${term.label.name}` : SCOPE_KEYS[term.on as keyof typeof SCOPE_KEYS]
+      term.kind === 'scope-label'
+        ? keyOfPath(term.on, [term.label.name])
+        : keyOfPath(term.on, SCOPE_PATHS[term.on as keyof typeof SCOPE_PATHS])
     const fact = this.#fact(key)
     restrict(fact, new Set(term.patterns.map(({ text }) => text)))
-    fact.source = `the scope \`${printScope([term])}\``
+    fact.source = () => `the scope \`${printScope([term])}\``
   }
 
   /** Null, or what the new condition contradicts. */
-  add(expr: Expr, positive: boolean, text: string, lists: CheckedLayer['lists']): string | null {
+  add(expr: Expr, positive: boolean, said: () => string, lists: CheckedLayer['lists']): string | null {
     const claim = claimOf(expr, positive, lists)
     if (claim === null) return null
     const fact = this.#fact(claim.key)
     const { source } = fact
     claim.apply(fact)
     if (isPossible(fact)) {
-      fact.source = positive ? text : `not ${text}`
+      fact.source = said
       return null
     }
-    return source === '' ? 'itself' : source
+    return source === null ? 'itself' : source()
   }
 
   #fact(key: string): Fact {
@@ -134,7 +127,7 @@ class Facts {
       excluded: new Set(),
       least: { value: Number.NEGATIVE_INFINITY, open: false },
       most: { value: Number.POSITIVE_INFINITY, open: false },
-      source: '',
+      source: null,
     }
     this.#facts.set(key, fact)
     return fact
@@ -173,7 +166,9 @@ function claimOf(expr: Expr, positive: boolean, lists: CheckedLayer['lists']): C
 }
 
 /** Values that are the same wherever they stand in a rule. */
-const keyOf = (expr: Expr): string | null => (expr.kind === 'reference' ? printExpr(expr) : null)
+const keyOf = (expr: Expr): string | null => (expr.kind === 'reference' ? keyOfPath(expr.root, expr.path) : null)
+
+const keyOfPath = (root: string, path: readonly string[]): string => [root, ...path].join('\u0000')
 
 const isConstant = (expr: Expr): boolean => constantOf(expr) !== undefined
 

@@ -1,5 +1,6 @@
 import type { CheckedPolicy, CheckedTool } from '../checked.js'
-import { patternMatches, toolsInScope } from '../patterns.js'
+import { patternMatches } from '../patterns.js'
+import { ToolIndex, type ToolsInScope } from '../tool-index.js'
 import type { Check, LayerView, RuleSite } from './context.js'
 
 /**
@@ -10,7 +11,7 @@ export const coverage: Check = ({ reporter, fleet, tenants }) => {
   for (const tenant of tenants) {
     const policies = [...fleet.layer.policies, ...tenant.layer.policies]
     if (policies.length === 0) continue
-    const covered = new Set([...fleet.rules, ...tenant.rules].flatMap((site) => toolNames(site, tenant)))
+    const covered = coveredTools([...fleet.rules, ...tenant.rules], tenant)
     const bare = [...tenant.layer.tools.values()].filter(({ name }) => !covered.has(name))
     const speechless = bare.filter((tool) => !policies.some((policy) => speaksFor(policy, tool)))
     const open = bare.filter((tool) => {
@@ -43,8 +44,18 @@ export const coverage: Check = ({ reporter, fleet, tenants }) => {
   }
 }
 
-function toolNames({ rule, policy }: LayerView['rules'][number], { layer }: LayerView): readonly string[] {
-  return toolsInScope([...policy.speaksFor, ...rule.scope], layer.tools).declared.map(({ name }) => name)
+function coveredTools(rules: readonly RuleSite[], { layer }: LayerView): ReadonlySet<string> {
+  const tools = new ToolIndex(layer.tools)
+  const scopes = new Set<ToolsInScope>()
+  const covered = new Set<string>()
+  for (const { core } of rules) {
+    const scope = tools.inScope(core.scope)
+    // Many rules have the same scope, and one may be of very many tools.
+    if (scope.declared.length > 1 && scopes.has(scope)) continue
+    scopes.add(scope)
+    for (const { name } of scope.declared) covered.add(name)
+  }
+  return covered
 }
 
 const deniesUndeclared = ({ rule, policy }: RuleSite): boolean =>

@@ -1,21 +1,16 @@
 import { RE2JS } from 're2js'
-import { walk } from '../walk.js'
-import { type Check, everyLayer } from './context.js'
-import { everyCondition } from './every-condition.js'
+import type { ConditionCheck } from './context.js'
 
 /** The longest pattern that the engine takes. */
 const MAX_PATTERN = 1_000
 
 /** Patterns run in time linear in the text, so what needs backtracking is refused here and not when a call comes. */
-export const regexes: Check = (context) => {
-  for (const layer of everyLayer(context)) {
-    everyCondition(layer, (condition, locate) =>
-      walk(condition, (expr) => {
-        if (expr.kind !== 'matches') return
-        const problem = problemOf(expr.pattern, expr.flags)
-        if (problem !== null) context.reporter.report('POL2301', locate(expr.span), problem.message, problem.hint)
-      }),
-    )
+export const regexes: ConditionCheck = ({ nodes, kinds }, report) => {
+  if (!kinds.has('matches')) return
+  for (const expr of nodes) {
+    if (expr.kind !== 'matches') continue
+    const problem = problemOf(expr.pattern, expr.flags)
+    if (problem !== null) report('POL2301', expr.span, problem.message, problem.hint)
   }
 }
 

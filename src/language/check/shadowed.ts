@@ -1,12 +1,13 @@
 import type { NamePattern, ScopeTerm } from '../ast.js'
-import type { CheckedTool } from '../checked.js'
 import { covers } from '../patterns.js'
 import { printDeclaration, printScope } from '../print.js'
+import type { Reporter } from '../report.js'
+import type { RuleCore } from '../rule-core.js'
+import { ToolIndex } from '../tool-index.js'
 import type { Check, LayerView, RuleSite } from './context.js'
 import { dimension } from './scopes.js'
 
-type Tools = ReadonlyMap<string, CheckedTool>
-type Names = Pick<Tools, 'has'>
+type Names = Pick<ReadonlySet<string>, 'has'>
 
 /**
  * Rules that can never decide: a denial without conditions over the same or wider calls always wins over an allowance or
@@ -14,8 +15,7 @@ type Names = Pick<Tools, 'has'>
  */
 export const shadowed: Check = ({ reporter, fleet, tenants }) => {
   const check = (own: LayerView, above: readonly RuleSite[]): void => {
-    const { tools } = own.layer
-    const blockers = new Blockers([...above, ...own.rules], tools, fleet.layer.tools)
+    const blockers = new Blockers([...above, ...own.rules], new ToolIndex(own.layer.tools), fleet.layer.tools)
     for (const site of own.rules) {
       const blocker = blockers.over(site)
       if (blocker === null) continue
@@ -29,41 +29,75 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
         `${declareFor(blocker)}give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
       )
     }
-    const seen = new Map<string, RuleSite>()
+    const alike = new Map<string, RuleSite[]>()
     for (const site of own.rules) {
-      const key = meaningOf(site)
-      const earlier = seen.get(key)
-      if (earlier === undefined) seen.set(key, site)
-      else {
-        const { id, location } = earlier.rule
-        const message = `rule \`${site.rule.id}\` says the same as \`${id}\``
-        reporter.report(
-          'POL3006',
-          site.rule.location,
-          message,
-          `drop one of the two; the other is at ${location.file}:${location.line}`,
-        )
-      }
+      const key = likenessOf(site.core)
+      const others = alike.get(key)
+      if (others === undefined) alike.set(key, [site])
+      else others.push(site)
     }
+    for (const sites of alike.values()) if (sites.length > 1) reportRepetitions(sites, reporter)
   }
   check(fleet, [])
   for (const tenant of tenants) check(tenant, fleet.rules)
 }
 
-/** Everything but the id, the description and the tags. */
-function meaningOf({ rule, policy, body }: RuleSite): string {
+function reportRepetitions(sites: readonly RuleSite[], reporter: Reporter): void {
+  const seen = new Map<string, RuleSite>()
+  for (const site of sites) {
+    const key = meaningOf(site.core)
+    const earlier = seen.get(key)
+    if (earlier === undefined) {
+      seen.set(key, site)
+      continue
+    }
+    const { id, location } = earlier.rule
+    reporter.report(
+      'POL3006',
+      site.rule.location,
+      `rule \`${site.rule.id}\` says the same as \`${id}\``,
+      `drop one of the two; the other is at ${location.file}:${location.line}`,
+    )
+  }
+}
+
+const LIKENESS = new WeakMap<RuleCore, string>()
+
+/** Equal for rules that mean the same, and hardly ever for others: enough to leave most rules unprinted. */
+function likenessOf(core: RuleCore): string {
+  let likeness = LIKENESS.get(core)
+  if (likeness !== undefined) return likeness
+  const { node, scope, surveys } = core
+  likeness = node.body.effect.kind
+  for (const { patterns } of scope) for (const { text } of patterns) likeness += ` ${text}`
+  for (const { nodes } of surveys) {
+    likeness += ` ${nodes.length}`
+    for (const expr of nodes) if (expr.kind === 'literal') likeness += ` ${expr.value}`
+  }
+  LIKENESS.set(core, likeness)
+  return likeness
+}
+
+const MEANING = new WeakMap<RuleCore, string>()
+
+/** Everything but the id, the description, the severity and the tags. */
+function meaningOf(core: RuleCore): string {
+  let meaning = MEANING.get(core)
+  if (meaning !== undefined) return meaning
   const text = printDeclaration({
     kind: 'rule',
     id: { kind: 'identifier', name: 'same', span: { start: 0, end: 0 } },
     description: '',
-    body: { ...body, tags: [], severity: null },
+    body: { ...core.node.body, tags: [], severity: null },
     span: { start: 0, end: 0 },
   })
-  return `${printScope(policy.speaksFor)} ${rule.policy === policy.name ? text : ''}`
+  meaning = `${printScope(core.header.speaksFor)} ${text}`
+  MEANING.set(core, meaning)
+  return meaning
 }
 
 function declareFor(site: RuleSite): string {
-  if (!scopeOf(site).some(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))) return ''
+  if (!site.core.scope.some(({ patterns }) => patterns.some(({ kind }) => kind === 'undeclared'))) return ''
   return `declare the tools${site.policy.fleet ? ' in a fleet policy' : ''}, `
 }
 
@@ -71,27 +105,31 @@ const isAlways = ({ rule }: RuleSite): boolean => rule.conditions.length === 0 &
 
 const RANK = { allow: 0, 'require-approval': 1, 'deny-except': 1, deny: 2 } as const
 
-/** More general rules than this are not compared with every other one. */
+/** More rules than this, of all tools or of one, are not compared with every other one. */
 const MAX_GENERAL = 200
 
 /** The rules without conditions, found by the tools they name. */
 class Blockers {
   readonly #byTool = new Map<string, RuleSite[]>()
   readonly #general: RuleSite[] = []
-  readonly #tools: Tools
+  readonly #tools: ToolIndex
   readonly #fleetTools: Names
 
   /** @param fleetTools the names that `undeclared` does not fit in a rule of the fleet, `tools` those in one of the tenant */
-  constructor(sites: readonly RuleSite[], tools: Tools, fleetTools: Names) {
+  constructor(sites: readonly RuleSite[], tools: ToolIndex, fleetTools: Names) {
     this.#tools = tools
     this.#fleetTools = fleetTools
     for (const site of sites) {
       if (!isAlways(site) || site.rule.effect.kind === 'allow') continue
-      const literals = literalTools(scopeOf(site), tools)
+      const literals = literalTools(site.core.scope, tools)
       if (literals === null) {
         if (this.#general.length < MAX_GENERAL) this.#general.push(site)
       } else {
-        for (const tool of literals) this.#byTool.set(tool, [...(this.#byTool.get(tool) ?? []), site])
+        for (const tool of literals) {
+          const sites = this.#byTool.get(tool)
+          if (sites === undefined) this.#byTool.set(tool, [site])
+          else if (sites.length < MAX_GENERAL) sites.push(site)
+        }
       }
     }
   }
@@ -100,23 +138,20 @@ class Blockers {
     const rank = RANK[site.rule.effect.kind]
     // Two approvals add up, and the obligations of an allowance may still be wanted.
     const obliges = site.rule.effect.kind === 'allow' && site.rule.effect.obligations.length > 0
-    const [tool] = literalTools(scopeOf(site), this.#tools) ?? []
-    const candidates = [...(tool === undefined ? [] : (this.#byTool.get(tool) ?? [])), ...this.#general]
-    return (
-      candidates.find((blocker) => {
-        const blockerRank = RANK[blocker.rule.effect.kind]
-        if (blocker === site || site.rule.monitor || blockerRank <= rank || (obliges && blockerRank < 2)) return false
-        const declared = blocker.policy.fleet ? this.#fleetTools : this.#tools
-        return scopeCovers(scopeOf(blocker), scopeOf(site), this.#tools, declared)
-      }) ?? null
-    )
+    const blocks = (blocker: RuleSite): boolean => {
+      const blockerRank = RANK[blocker.rule.effect.kind]
+      if (blocker === site || site.rule.monitor || blockerRank <= rank || (obliges && blockerRank < 2)) return false
+      const declared = blocker.policy.fleet ? this.#fleetTools : this.#tools
+      return scopeCovers(blocker.core.scope, site.core.scope, this.#tools, declared)
+    }
+    const tool = firstTool(site.core.scope, this.#tools)
+    const ofTool = tool === undefined ? undefined : this.#byTool.get(tool)
+    return ofTool?.find(blocks) ?? this.#general.find(blocks) ?? null
   }
 }
 
-const scopeOf = ({ policy, rule }: RuleSite): readonly ScopeTerm[] => [...policy.speaksFor, ...rule.scope]
-
 /** The tools that a scope names one by one or by a tag, or null. */
-function literalTools(terms: readonly ScopeTerm[], tools: Tools): readonly string[] | null {
+function literalTools(terms: readonly ScopeTerm[], tools: ToolIndex): readonly string[] | null {
   for (const term of terms) {
     if (term.kind !== 'scope' || term.on !== 'tool') continue
     const named = term.patterns.flatMap((pattern) => alternatives(pattern, tools))
@@ -125,8 +160,24 @@ function literalTools(terms: readonly ScopeTerm[], tools: Tools): readonly strin
   return null
 }
 
+/** The first of them. */
+function firstTool(terms: readonly ScopeTerm[], tools: ToolIndex): string | undefined {
+  for (const { patterns, ...term } of terms) {
+    if (term.kind !== 'scope' || term.on !== 'tool') continue
+    const [first] = patterns
+    if (patterns.length === 1 && first?.kind === 'literal') return first.text
+    return literalTools(terms, tools)?.[0]
+  }
+  return undefined
+}
+
 /** Every term of the wide scope is implied by one of the narrow scope. */
-function scopeCovers(wide: readonly ScopeTerm[], narrow: readonly ScopeTerm[], tools: Tools, declared: Names): boolean {
+function scopeCovers(
+  wide: readonly ScopeTerm[],
+  narrow: readonly ScopeTerm[],
+  tools: ToolIndex,
+  declared: Names,
+): boolean {
   return wide.every((w) =>
     narrow.some(
       (n) =>
@@ -139,17 +190,17 @@ function scopeCovers(wide: readonly ScopeTerm[], narrow: readonly ScopeTerm[], t
 }
 
 /** Tags come from declarations alone, so a tag stands for the tools that have it. */
-function alternatives(pattern: NamePattern, tools: Tools): readonly NamePattern[] {
+function alternatives(pattern: NamePattern, tools: ToolIndex): readonly NamePattern[] {
   if (pattern.kind !== 'tag') return [pattern]
-  const tagged = [...tools.values()].filter(({ tags }) => tags.includes(pattern.text))
+  const tagged = tools.tagged(pattern.text)
   return tagged.length === 0
     ? [pattern]
     : tagged.map(({ name }) => ({ kind: 'literal', text: name, span: pattern.span }))
 }
 
-function isCovered(wide: readonly NamePattern[], narrow: NamePattern, tools: Tools, declared: Names): boolean {
+function isCovered(wide: readonly NamePattern[], narrow: NamePattern, tools: ToolIndex, declared: Names): boolean {
   const isUndeclared = narrow.kind === 'literal' && !declared.has(narrow.text)
-  const tags = narrow.kind === 'literal' ? (tools.get(narrow.text)?.tags ?? []) : []
+  const tags = narrow.kind === 'literal' ? (tools.tools.get(narrow.text)?.tags ?? []) : []
   return wide.some(
     (w) => covers(w, narrow) || (w.kind === 'tag' ? tags.includes(w.text) : w.kind === 'undeclared' && isUndeclared),
   )

@@ -7,6 +7,7 @@ import { type Check, everyLayer, type LayerView, type RuleSite } from './context
 
 /** Tests give constants, and expect rules that exist. Whether they pass is for the test runner. */
 export const tests: Check = (context) => {
+  if (everyLayer(context).every(({ layer }) => layer.tests.length === 0)) return
   const fleetIds = context.fleet.rules.map(({ rule }) => rule.id)
   const tenantIds = context.tenants.flatMap(({ rules }) => rules.map(({ rule }) => rule.id))
   const aboutArguments = new Set(everyLayer(context).flatMap(({ rules }) => rules.filter(readsUndeclared).map(ruleId)))
@@ -32,15 +33,10 @@ const CONSTANT: ReadonlySet<Expr['kind']> = new Set<Expr['kind']>(['literal', 'l
 
 const ruleId = ({ rule }: RuleSite): string => rule.id
 
-function readsUndeclared({ rule }: RuleSite): boolean {
-  let found = false
-  for (const condition of rule.conditions) {
-    walk(condition, (expr) => {
-      found ||= expr.kind === 'call' && expr.fn === 'undeclared'
-    })
-  }
-  return found
-}
+const readsUndeclared = ({ core }: RuleSite): boolean =>
+  core.surveys.some(
+    ({ kinds, nodes }) => kinds.has('call') && nodes.some((expr) => expr.kind === 'call' && expr.fn === 'undeclared'),
+  )
 
 type Locate = (span: Span) => Location
 

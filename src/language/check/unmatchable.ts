@@ -1,28 +1,22 @@
-import type { Location, Span } from '../../model/span.js'
+import type { Span } from '../../model/span.js'
 import type { Expr } from '../ast.js'
 import type { ListItem } from '../checked.js'
 import { type Fold, foldOfField, foldOfFunction } from '../folds.js'
 import { children } from '../walk.js'
-import { type Check, everyLayer } from './context.js'
-import { everyRuleCondition } from './every-condition.js'
+import type { RuleCheck } from './context.js'
 
 /**
  * Constants in a spelling that the value beside them never has: `sql(args.sql).tables intersects ["Users"]`. The condition
  * would be false for every call without anybody being told, and a rule that denies by it would let all of them through.
  */
-export const unmatchable: Check = (context) => {
-  for (const { layer, rules } of everyLayer(context)) {
-    everyRuleCondition(rules, (condition, locate) => {
-      const report = ({ text, fold, hint }: Mismatch, span: Span): void => {
-        context.reporter.report(
-          'POL2114',
-          locate(span),
-          `\`${text}\` can never be found here: what it is compared with is always ${fold.says}`,
-          hint,
-        )
-      }
-      new Search(layer.lists, locate, report).expr(condition, new Map())
-    })
+export const unmatchable: RuleCheck = ({ node, surveys }, { lists }, report) => {
+  const search = new Search(lists, ({ text, fold, hint }, span) => {
+    const message = `\`${text}\` can never be found here: what it is compared with is always ${fold.says}`
+    report('POL2114', span, message, hint)
+  })
+  for (const [at, { expr }] of node.body.conditions.entries()) {
+    // Only functions and views fold.
+    if (surveys[at]?.kinds.has('call')) search.expr(expr, NO_VARIABLES)
   }
 }
 
@@ -39,11 +33,11 @@ interface Variable {
 }
 
 type Variables = ReadonlyMap<string, Variable>
+const NO_VARIABLES: Variables = new Map()
 
 class Search {
   constructor(
     readonly lists: ReadonlyMap<string, readonly ListItem[]>,
-    readonly locate: (span: Span) => Location,
     readonly report: (mismatch: Mismatch, span: Span) => void,
   ) {}
 

@@ -1,0 +1,102 @@
+import type { Span } from '../model/span.js'
+import type { Declaration, PolicyHeader, Rule, TemplateUse } from './ast.js'
+import { CONDITION_CHECKS, RULE_CHECKS } from './check/all.js'
+import type { RuleSite, Surroundings } from './check/context.js'
+import type { Code } from './codes.js'
+import type { RuleCore } from './rule-core.js'
+
+/** A finding about a rule; its span counts from the rule's start, null is the rule's name. */
+export interface RuleFinding {
+  readonly code: Code
+  readonly span: Span | null
+  readonly message: string
+  readonly hint: string | undefined
+}
+
+/** What the rules of one layer came to, for as long as nothing but rules changes. */
+export class LayerMemory {
+  readonly #cores = new Map<PolicyHeader, WeakMap<Rule | TemplateUse, RuleCore>>()
+  readonly #findings = new WeakMap<RuleCore, readonly RuleFinding[]>()
+  /** Set once, by the first check that runs over the layer. */
+  surroundings: Surroundings | null = null
+
+  /** Of the rules under a header, by what they were written as. */
+  coresUnder(header: PolicyHeader): WeakMap<Rule | TemplateUse, RuleCore> {
+    let cores = this.#cores.get(header)
+    if (cores === undefined) {
+      cores = new WeakMap()
+      this.#cores.set(header, cores)
+    }
+    return cores
+  }
+
+  findingsOf({ core }: RuleSite, surroundings: Surroundings): readonly RuleFinding[] {
+    let findings = this.#findings.get(core)
+    if (findings === undefined) {
+      findings = judge(core, surroundings)
+      this.#findings.set(core, findings)
+    }
+    return findings
+  }
+}
+
+function judge(core: RuleCore, surroundings: Surroundings): readonly RuleFinding[] {
+  let findings: RuleFinding[] | null = null
+  const report = (code: Code, span: Span | null, message: string, hint?: string): void => {
+    findings ??= []
+    findings.push({ code, span, message, hint })
+  }
+  for (const check of RULE_CHECKS) check(core, surroundings, report)
+  if (core.template === null) {
+    for (const survey of core.surveys) for (const check of CONDITION_CHECKS) check(survey, report)
+  }
+  return findings ?? NONE
+}
+
+const NONE: readonly RuleFinding[] = []
+
+/** What the meaning of rules depends on besides their own text: every other declaration with its file, and the files read. */
+interface Ground {
+  readonly declarations: readonly (Declaration | string)[]
+  readonly attachments: ReadonlyMap<string, Uint8Array | undefined>
+}
+
+/**
+ * Remembers what was found out about each rule, from one check of a bundle to the next. All of it is forgotten when anything but
+ * rules and tests changed, so that a rule is never judged by what a list or a tool was before.
+ */
+export class CheckMemory {
+  #ground: Ground | null = null
+  #layers = new Map<string | null, LayerMemory>()
+
+  /** To be called before layers are built, with what they will be built of. */
+  stand(declarations: Ground['declarations'], attachmentOf: (path: string) => Uint8Array | undefined): void {
+    const before = this.#ground
+    const isSame =
+      before !== null &&
+      before.declarations.length === declarations.length &&
+      declarations.every((declaration, at) => declaration === before.declarations[at]) &&
+      [...before.attachments].every(([path, bytes]) => isEqual(bytes, attachmentOf(path)))
+    if (isSame) return
+    this.#ground = { declarations, attachments: new Map() }
+    this.#layers = new Map()
+  }
+
+  /** To be called after they were built, with the files that were looked for, whether they exist or not. */
+  readFiles(paths: Iterable<string>, attachmentOf: (path: string) => Uint8Array | undefined): void {
+    if (this.#ground === null) return
+    this.#ground = { ...this.#ground, attachments: new Map([...paths].map((path) => [path, attachmentOf(path)])) }
+  }
+
+  layer(id: string | null): LayerMemory {
+    let layer = this.#layers.get(id)
+    if (layer === undefined) {
+      layer = new LayerMemory()
+      this.#layers.set(id, layer)
+    }
+    return layer
+  }
+}
+
+const isEqual = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
