@@ -17,6 +17,7 @@ import { type Answer, type Clock, Pdp } from './pdp.js'
 import { AnsweredRequests } from './state/answered-requests.js'
 import { lockDataFolder } from './store/data-folder.js'
 import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } from './tenants/live-policies.js'
+import { rereadQuestion } from './transport/grpc/codec/decide-request.js'
 import { GrpcServer } from './transport/grpc/server.js'
 
 export interface App {
@@ -121,6 +122,7 @@ async function open(
     policies,
     audit,
     answered: new AnsweredRequests<Answer>({ maxEntries: config.limits.rememberedRequests, ttlMs: REMEMBER_MS }),
+    readQuestion: rereadQuestion,
     clock,
     newId: uuidv7,
     log,

@@ -3,12 +3,17 @@ import { decide } from './engine/decide.js'
 import { visibleTools } from './engine/visible-tools.js'
 import type { AuditLog, AuditRecord } from './model/audit-record.js'
 import type { Call } from './model/call.js'
-import { digest } from './model/canonical-json.js'
+import { canonicalJson, digest } from './model/canonical-json.js'
 import type { Decision } from './model/decision.js'
 import type { ClaimedCall, Credential, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
 import type { Log } from './model/log.js'
-import type { AnsweredRequests } from './state/answered-requests.js'
+import {
+  type AnsweredRequests,
+  MOST_REQUEST_BYTES,
+  type Remembered,
+  RequestIdReused,
+} from './state/answered-requests.js'
 import type { LivePolicies, Snapshot } from './tenants/live-policies.js'
 
 /** May this call be made, and how shall the answer be given? */
@@ -20,6 +25,10 @@ export interface Question {
   readonly explain: boolean
   /** Decides without a record and without effect. */
   readonly dryRun: boolean
+  /** The question as it came, bytes `from` to `to`: what a repeated one is held against. They may change once `decide` returned. */
+  readonly bytes: Buffer
+  readonly from: number
+  readonly to: number
 }
 
 export interface Answer {
@@ -40,9 +49,11 @@ export interface Clock {
 
 export interface PdpDeps {
   readonly identity: Identity
-  readonly policies: LivePolicies
+  readonly policies: Pick<LivePolicies, 'live'>
   readonly audit: AuditLog
   readonly answered: AnsweredRequests<Answer>
+  /** A question out of the bytes it came in; only for bytes that were a question before. */
+  readonly readQuestion: (bytes: Buffer) => Question
   readonly clock: Clock
   /** A UUIDv7 of that moment. */
   readonly newId: (nowMs: number) => string
@@ -52,11 +63,14 @@ export interface PdpDeps {
 /** How often an outage of the audit is logged, milliseconds. */
 const SAY_EVERY_MS = 10_000
 
+/** Called once with the answer, before `decide` returns or later. */
+export type AnswerTaker = (answer: Answer) => void
+
 /**
  * The path of a call: identify, take the tenant's live policies, decide, record, answer.
  *
- * Answers come in the same turn wherever the record is already safe, else as a promise. INVARIANT: no answer but DENY
- * leaves before its record is safe.
+ * Answers go to a callback and not through a promise, for there is one a call: in the same turn, or when the record is
+ * safe. INVARIANT: no answer but DENY leaves before its record is safe.
  */
 export class Pdp {
   readonly #deps: PdpDeps
@@ -68,20 +82,45 @@ export class Pdp {
     this.#deps = deps
   }
 
-  /** @throws {RequestIdReused} */
-  decide(question: Question, credential: Credential, live = this.#deps.policies.live()): Answer | Promise<Answer> {
+  /** @throws {RequestIdReused} and whatever the identity refuses a credential with; `take` is not called then */
+  decide(question: Question, credential: Credential, live: Snapshot, take: AnswerTaker): void {
     const call = this.#deps.identity.identify(question.call, credential)
-    if (question.dryRun) return this.#evaluate(call, question, live, this.#deps.clock.nowMs(), '')
-    if (call.requestId === '') return this.#decideAndRecord(call, question, live, digest(call.arguments))
-    const argumentsDigest = digest(call.arguments)
-    return this.#deps.answered.once(
-      // A retry after the policies changed is decided anew: an old ALLOW must not outlive them.
-      { scope: [call.tenant, call.agent.id, live.revision], requestId: call.requestId },
-      fingerprint(call, question, argumentsDigest),
-      () => this.#decideAndRecord(call, question, live, argumentsDigest),
+    const nowMs = this.#deps.clock.nowMs()
+    if (question.dryRun) take(this.#evaluate(call, question, live, nowMs, ''))
+    else if (call.requestId === '') this.#decideAndRecord(call, question, live, nowMs, take)
+    else this.#decideOnce(call, question, live, nowMs, take)
+  }
+
+  #decideOnce(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
+    const { answered } = this.#deps
+    const { tenant, agent, requestId } = call
+    // A retry after the policies changed is decided anew: an old ALLOW must not outlive them.
+    const key = { tenant, agent: agent.id, revision: live.revision, requestId }
+    const before = answered.find(key, nowMs)
+    if (before !== null) {
+      if (!this.#isRepeated(before, call, question)) throw new RequestIdReused(requestId)
+      before.whenAnswered(take)
+      return
+    }
+    const isShort = question.to - question.from <= MOST_REQUEST_BYTES
+    const mark = isShort ? vouchedFor(call, question) : fingerprint(call, question)
+    const underWay = answered.remember(key, mark, isShort ? question : null, nowMs)
+    this.#decideAndRecord(call, question, live, nowMs, (answer) => {
       // An answer that only says that the audit is down must not outlive the outage.
-      (answer) => answer.decision.reasonCode !== 'AUDIT_UNAVAILABLE',
-    )
+      answered.settle(underWay, answer, answer.decision.reasonCode !== 'AUDIT_UNAVAILABLE')
+      take(answer)
+    })
+  }
+
+  /**
+   * Whether the remembered request is the same call. Decided on what was asked and not on its bytes: a client may write
+   * maps in another order when it tries again. Retries are rare, so that the work is left until one comes.
+   */
+  #isRepeated({ request, mark }: Remembered<Answer>, call: Call, question: Question): boolean {
+    if (request.length === 0) return mark === fingerprint(call, question)
+    if (mark !== vouchedFor(call, question)) return false
+    const first = this.#deps.readQuestion(request)
+    return asked(first) === asked(question)
   }
 
   /** The policies that are live now, for a caller that decides several questions by the same ones. */
@@ -107,14 +146,11 @@ export class Pdp {
     return { tools: visibleTools(query, live.policySetOf(tenant)), policyRevision: live.revision }
   }
 
-  #decideAndRecord(call: Call, question: Question, live: Snapshot, argumentsDigest: string): Answer | Promise<Answer> {
-    const nowMs = this.#deps.clock.nowMs()
+  #decideAndRecord(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
     const answer = this.#evaluate(call, question, live, nowMs, this.#deps.newId(nowMs))
-    const record = toRecord(call, answer, nowMs, argumentsDigest)
-    return new Promise((resolve) => {
-      this.#deps.audit.record(record, answer.decision.outcome === 'ALLOW' ? 'written' : 'fsync', (failure) =>
-        resolve(failure === null ? this.#audited(answer) : this.#refuseUnaudited(answer, failure)),
-      )
+    const record = toRecord(call, answer, nowMs)
+    this.#deps.audit.record(record, answer.decision.outcome === 'ALLOW' ? 'written' : 'fsync', (failure) => {
+      take(failure === null ? this.#audited(answer) : this.#refuseUnaudited(answer, failure))
     })
   }
 
@@ -190,26 +226,39 @@ function revisionMismatch(policyRevision: string): Decision {
   }
 }
 
-/** Equal for questions that must get the same answer bytes. */
-function fingerprint(call: Call, question: Question, argumentsDigest: string): string {
-  const { tenant, agent, principal, sessionId, delegationChain, tool, environment, context } = call
-  const subject = (s: Call['agent']): JsonValue => ({ id: s.id, labels: s.labels })
-  return digest({
-    tenant,
+/** What the identity put in place of the caller's claims; empty where it believed them. */
+function vouchedFor(call: Call, { call: claimed }: Question): string {
+  if (call.agent === claimed.agent && call.principal === claimed.principal) return ''
+  return canonicalJson([subject(call.agent), call.principal && subject(call.principal)])
+}
+
+/** Equal for questions that ask the same, whatever the form of their arguments. */
+function asked({ call, expectedPolicyRevision, explain }: Question): string {
+  const { agent, principal, sessionId, delegationChain, tool, environment, context } = call
+  return canonicalJson({
     agent: subject(agent),
     principal: principal && subject(principal),
     sessionId,
     delegationChain,
     tool,
     environment,
+    arguments: call.arguments,
     context,
-    argumentsDigest,
-    expectedPolicyRevision: question.expectedPolicyRevision,
-    explain: question.explain,
+    expectedPolicyRevision,
+    explain,
   })
 }
 
-function toRecord(call: Call, answer: Answer, timeMs: number, argumentsDigest: string): AuditRecord {
+/** Equal for questions that must get the same answer bytes. */
+function fingerprint(call: Call, question: Question): string {
+  return digest([vouchedFor(call, question), asked(question)])
+}
+
+function subject({ id, labels }: Call['agent']): JsonValue {
+  return { id, labels }
+}
+
+function toRecord(call: Call, answer: Answer, timeMs: number): AuditRecord {
   return {
     decisionId: answer.decisionId,
     timeMs,
@@ -222,7 +271,7 @@ function toRecord(call: Call, answer: Answer, timeMs: number, argumentsDigest: s
     delegationChain: call.delegationChain,
     tool: call.tool,
     arguments: call.arguments,
-    argumentsDigest,
+    argumentsDigest: null,
     decision: answer.decision,
     evaluationNs: answer.evaluationNs,
   }

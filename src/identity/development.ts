@@ -9,5 +9,16 @@ export const DEFAULT_TENANT = 'default'
  */
 export const developmentIdentity: Identity = {
   tenantOf: () => DEFAULT_TENANT,
-  identify: (call) => ({ ...call, tenant: DEFAULT_TENANT }),
+  identify: (call) => ({
+    requestId: call.requestId,
+    tenant: DEFAULT_TENANT,
+    agent: call.agent,
+    principal: call.principal,
+    sessionId: call.sessionId,
+    delegationChain: call.delegationChain,
+    tool: call.tool,
+    environment: call.environment,
+    arguments: call.arguments,
+    context: call.context,
+  }),
 }

@@ -14,7 +14,7 @@ export function canonicalJson(value: JsonValue): string {
       return canonicalString(value)
     case 'number':
       if (!Number.isFinite(value)) throw new RangeError('a number that is not finite has no canonical form')
-      return JSON.stringify(value)
+      return String(value)
     case 'bigint':
       return value.toString()
     case 'boolean':
@@ -46,15 +46,25 @@ function canonicalArray(items: readonly JsonValue[]): string {
 
 function canonicalObject(object: JsonObject): string {
   let text = '{'
-  // The default order of `sort` is by UTF-16 units, as the RFC asks.
-  for (const key of Object.keys(object).sort()) {
+  for (const key of sortedKeys(object)) {
     if (text.length > 1) text += ','
     text += `${canonicalString(key)}:${canonicalJson(object[key]!)}`
   }
   return `${text}}`
 }
 
+/** By UTF-16 units, as the RFC asks and as the default order of `sort` is; most objects come in order. */
+function sortedKeys(object: JsonObject): readonly string[] {
+  const keys = Object.keys(object)
+  for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort()
+  return keys
+}
+
+/** Printable ASCII but for the quote and the backslash: nothing to escape. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
 function canonicalString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`
   if (!text.isWellFormed()) throw new RangeError('a string with a lone surrogate has no canonical form')
   return JSON.stringify(text)
 }

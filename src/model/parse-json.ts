@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { JsonObject, JsonValue } from './json.js'
 import { JsonError, type JsonErrorCode, jsonPath, quoteForMessage } from './json-error.js'
+import { readPlainJson } from './plain-json.js'
 
 export interface JsonLimits {
   /** Largest text in UTF-8 bytes. */
@@ -26,6 +27,16 @@ export function parseJsonObject(text: Uint8Array | string, limits: JsonLimits = 
     throw new JsonError('not-an-object', `expected a JSON object, found ${kindOf(value)}`, 0, '$')
   }
   return value as JsonObject
+}
+
+/**
+ * {@link parseJsonObject} of bytes `from` to `to`, which the plain reader reads first.
+ *
+ * @throws {JsonError}
+ */
+export function parseJsonBytes(bytes: Buffer, from: number, to: number, limits: JsonLimits): JsonObject {
+  const plain = to - from <= limits.maxBytes ? readPlainJson(bytes, from, to, limits.maxDepth) : null
+  return plain ?? parseJsonObject(bytes.subarray(from, to), limits)
 }
 
 /**

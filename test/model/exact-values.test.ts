@@ -4,7 +4,8 @@ import { canonicalJson, digest } from '../../src/model/canonical-json.js'
 import type { JsonValue } from '../../src/model/json.js'
 import { JsonError } from '../../src/model/json-error.js'
 import { parseJson, parseJsonObject } from '../../src/model/parse-json.js'
-import { decodeStruct, type StructMessage, type ValueMessage } from '../../src/model/struct.js'
+import { readPlainJson } from '../../src/model/plain-json.js'
+import { decodeStruct, type StructMessage, type ValueMessage } from '../reference/struct.js'
 
 function refusal(read: () => unknown): { code: string; byteOffset: number; path: string } | 'accepted' {
   try {
@@ -148,11 +149,91 @@ t.test('numbers', (t) => {
   t.end()
 })
 
+t.test('what the plain reader reads, the strict one reads the same; it reads what people send', (t) => {
+  const limits = { maxBytes: 1_000, maxDepth: 4 }
+  const bothWays = (text: string): boolean => {
+    // Among other bytes, as in a request: nothing of them may be seen.
+    const whole = Buffer.concat([Buffer.from('1"'), Buffer.from(text), Buffer.from('"}]1 ')])
+    const read = readPlainJson(whole, 2, whole.length - 5, limits.maxDepth)
+    if (read === null) return false
+    t.equal(exactText(read), exactText(parseJsonObject(text, limits)), text)
+    return true
+  }
+  const noise = fc.constantFrom(...'{}[]",:\\0123456789.eE+-tfnul \n\u0001é', '\\u00e9', '\\ud800', '""', '[[', 'null')
+  const edits = fc.array(fc.tuple(fc.nat(60), fc.nat(3), noise), { maxLength: 3 })
+  const cents = fc.integer({ min: -1_000_000, max: 1_000_000 }).map((amount) => amount / 100)
+  const item = fc.oneof(
+    fc.string({ maxLength: 12, unit: 'grapheme' }),
+    fc.integer(),
+    cents,
+    fc.boolean(),
+    fc.constant(null),
+  )
+  const objects = fc.dictionary(
+    fc.string({ maxLength: 4 }),
+    fc.oneof(item, fc.array(item), fc.jsonValue({ maxDepth: 2 })),
+  )
+  let read = 0
+  fc.assert(
+    fc.property(objects, fc.oneof(fc.constant([]), edits), fc.constantFrom(0, 1), (object, changes, indent) => {
+      const json = JSON.stringify(object, null, indent)
+      const text = changes.reduce((now, [at, cut, put]) => now.slice(0, at) + put + now.slice(at + cut), json)
+      fc.pre(text.isWellFormed())
+      if (bothWays(text)) read++
+    }),
+    { numRuns: 3_000, seed: 20261122 },
+  )
+  t.ok(read > 500, `${read} were read`)
+  for (const text of [
+    '{}',
+    ' { "a" : [ 1 , -0 , 0.25, -12.5e0 ] } ',
+    '{"é":"ü\\n\\"x\\u00e9","b":{"c":null,"d":[true,false]}}',
+  ]) {
+    t.equal(bothWays(text), !text.includes('e0'), text)
+  }
+  const left = [
+    '{"a":1,"a":2}',
+    '{"__proto__":1}',
+    '{"a":12345678901234567890}',
+    '{"a":1e400}',
+    '{"a":"\\ud800"}',
+    '{"a":01}',
+  ]
+  for (const text of [
+    ...left,
+    '[]',
+    '1',
+    '',
+    '{"a":[[[[1]]]]}',
+    '{"a":"x',
+    '{"a":1}}',
+    '{"a":.5}',
+    '{"a":1.}',
+    '{"a":-}',
+  ]) {
+    t.notOk(bothWays(text), `left to the strict reader: ${text}`)
+  }
+  const invalid = Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])
+  t.equal(readPlainJson(invalid, 0, invalid.length, 4), null, 'bytes that are no UTF-8')
+  t.end()
+})
+
+/** Tells apart what JSON does not: minus zero, and integers that a double cannot hold. */
+function exactText(value: JsonValue): string {
+  const tell = (_: string, item: unknown): unknown =>
+    typeof item === 'bigint' ? `${item}n` : Object.is(item, -0) ? '-0' : item
+  return JSON.stringify(value, tell)
+}
+
 t.test('objects have no prototype', (t) => {
   const object = parseJsonObject('{"toString":1,"constructor":{"a":[{}]}}')
   t.equal(Object.getPrototypeOf(object), null)
   t.equal(object['hasOwnProperty'], undefined)
   t.equal(object['toString'], 1)
+  const bytes = Buffer.from('{"a":1}')
+  const plain = readPlainJson(bytes, 0, bytes.length, 4) ?? {}
+  t.equal(plain['toString'], undefined, 'the plain reader has them inherit nothing')
+  t.equal('__proto__' in plain, false)
   t.end()
 })
 

@@ -176,7 +176,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'bytes that are no message': {
     change: Buffer.from('{"tool":"read_order"}'),
     reason: 'MESSAGE_UNDECODABLE',
-    message: 'the request is no message of the method\'s type: "index out of range: 3 + 116 > 21"',
+    message: "the request is no message of the method's type: a field of 116 bytes goes past the end (at byte 3)",
   },
 }
 

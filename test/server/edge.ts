@@ -6,6 +6,7 @@ import { uuidv7 } from '../../src/model/uuid.js'
 import { type Answer, Pdp } from '../../src/pdp.js'
 import { AnsweredRequests } from '../../src/state/answered-requests.js'
 import { LivePolicies } from '../../src/tenants/live-policies.js'
+import { rereadQuestion } from '../../src/transport/grpc/codec/decide-request.js'
 import { GrpcServer } from '../../src/transport/grpc/server.js'
 import { TestLog, tempFolder } from './harness.js'
 
@@ -39,7 +40,7 @@ export async function startEdge(
   await policies.start()
   const audit = openAuditLog({ dataDir: join(tempFolder(t), 'data') })
   const answered = new AnsweredRequests<Answer>({ maxEntries: 10, ttlMs: 1_000 })
-  const pdp = new Pdp({ identity, policies, audit, answered, clock, newId: uuidv7, log })
+  const pdp = new Pdp({ identity, policies, audit, answered, readQuestion: rereadQuestion, clock, newId: uuidv7, log })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
   const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
   const limits = { tailPollMs: 1_000, streamInFlight: 16, maxConcurrentStreams: 16 }

@@ -1,55 +1,88 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { handleUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Credential } from '../../model/identity.js'
-import type { Answer, Pdp } from '../../pdp.js'
-import type { Snapshot } from '../../tenants/live-policies.js'
-import { serveDecideStream } from './decide-stream.js'
-import { toErrorMessage } from './errors.js'
-import { LIMITS } from './limits.js'
-import { overLimit, toQuestion, toVisibleToolsCall } from './to-call.js'
-import { toDecideResponse } from './to-response.js'
-import { type EdgeDeps, toRpcError, unary } from './unary.js'
-import type { DecideBatchRequestMessage, DecideRequestMessage, VisibleToolsRequestMessage } from './wire.js'
+import type { Answer, Pdp, Question } from '../../pdp.js'
+import { Refusal } from './codec/decide-request.js'
+import type { Result } from './codec/decide-response.js'
+import { type BatchStream, inBatches, type SingleStream, serveDecideStream, singly } from './decide-stream.js'
+import { toStatus } from './errors.js'
+import { toVisibleToolsCall } from './to-call.js'
+import { credentialOf, type EdgeDeps, toRpcError, unary } from './unary.js'
+import type { VisibleToolsRequestMessage } from './wire.js'
 
 export interface DecisionServiceDeps extends EdgeDeps {
   readonly pdp: Pdp
-  /** Calls of one DecideStream that may wait for their records at a time. */
+  /** Calls of one stream that may wait for their records at a time. */
   readonly streamInFlight: number
 }
 
 export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImplementation {
   const { pdp } = deps
 
-  const decide = (message: DecideRequestMessage, credential: Credential, live?: Snapshot): object | Promise<object> => {
-    const answer: Answer | Promise<Answer> = pdp.decide(toQuestion(message), credential, live)
-    return answer instanceof Promise ? answer.then(toDecideResponse) : toDecideResponse(answer)
-  }
+  const decide = (question: Question, credential: Credential, reply: (answer: Answer) => void): void =>
+    pdp.decide(question, credential, pdp.live(), reply)
 
-  const decideBatch = async (batch: DecideBatchRequestMessage, credential: Credential): Promise<object> => {
-    const { requests } = batch
-    if (requests.length > LIMITS.batchCalls) {
-      throw overLimit('requests', `has ${requests.length} calls`, `${LIMITS.batchCalls}`)
-    }
+  const decideBatch = (
+    calls: readonly (Question | Refusal)[],
+    credential: Credential,
+    reply: (results: readonly Result[]) => void,
+  ): void => {
     const live = pdp.live()
-    const decideOne = async (message: DecideRequestMessage): Promise<object> => {
+    const results = new Array<Result>(calls.length)
+    // One more than there are calls, for the loop: no reply before every call was taken on.
+    let missing = calls.length + 1
+    const settled = (): void => {
+      if (--missing === 0) reply(results)
+    }
+    for (const [i, call] of calls.entries()) {
+      const settle = (result: Result): void => {
+        results[i] = result
+        settled()
+      }
+      if (call instanceof Refusal) {
+        settle(call.error)
+        continue
+      }
       try {
-        return { response: await decide(message, credential, live) }
+        pdp.decide(call, credential, live, settle)
       } catch (error) {
-        return { error: toErrorMessage(toRpcError(error, deps.log)) }
+        settle(toRpcError(error, deps.log))
       }
     }
-    return { results: await Promise.all(requests.map(decideOne)) }
+    settled()
   }
 
   return {
-    decide: unary(deps, (message: DecideRequestMessage, credential) => decide(message, credential)),
-    decideBatch: unary(deps, decideBatch),
-    decideStream: (stream: Parameters<typeof serveDecideStream>[1]) =>
-      serveDecideStream({ ...deps, decide, maxInFlight: deps.streamInFlight }, stream),
-    explain: unary(deps, (message: DecideRequestMessage, credential) => ({
-      decision: toDecideResponse(pdp.explain(toQuestion(message), credential)),
-    })),
+    decide: answering(deps, decide),
+    decideBatch: answering(deps, decideBatch),
+    decideStream: (stream: SingleStream) => serveDecideStream(deps, singly(stream)),
+    decideBatchStream: (stream: BatchStream) => serveDecideStream(deps, inBatches(stream)),
+    explain: answering(deps, (question: Question, credential: Credential, reply: (answer: Answer) => void) =>
+      reply(pdp.explain(question, credential)),
+    ),
     visibleTools: unary(deps, (message: VisibleToolsRequestMessage, credential) =>
       pdp.visibleTools(toVisibleToolsCall(message), credential),
     ),
+  }
+}
+
+/** A handler of a message that our own codec read. `work` throws or replies once, now or later. */
+function answering<Request, Reply>(
+  deps: EdgeDeps,
+  work: (request: Request, credential: Credential, reply: (reply: Reply) => void) => void,
+): handleUnaryCall<Request | Refusal, Reply> {
+  const { inFlight } = deps
+  return (call, respond) => {
+    inFlight.enter('call')
+    try {
+      const { request } = call
+      if (request instanceof Refusal) throw request.error
+      work(request, credentialOf(call.metadata), (reply) => {
+        inFlight.leave('call')
+        respond(null, reply)
+      })
+    } catch (error) {
+      inFlight.leave('call')
+      respond(toStatus(toRpcError(error, deps.log)))
+    }
   }
 }

@@ -6,6 +6,9 @@ import {
   type MessageTypeDefinition,
   type PackageDefinition,
 } from '@grpc/proto-loader'
+import type { Answer } from '../../pdp.js'
+import { readDecideBatchRequest, readDecideRequest } from './codec/decide-request.js'
+import { ReplyEncoder, type Result, type StreamResult } from './codec/decide-response.js'
 
 /** Beside the code both in the source tree and in what is built from it. */
 const PROTO_FOLDER = fileURLToPath(new URL('../../../proto', import.meta.url))
@@ -25,7 +28,29 @@ export class Undecodable {
   constructor(readonly message: string) {}
 }
 
-export const decisionService = tolerant(service('portcullis.v1.DecisionService'))
+const replies = new ReplyEncoder({
+  response: message('portcullis.v1.DecideResponse'),
+  error: message('portcullis.v1.Error'),
+})
+/** The methods of the hot path read and write their messages themselves; the loader does it for all others. */
+const hot = {
+  decide: { requestDeserialize: readDecideRequest, responseSerialize: (answer: Answer) => replies.response(answer) },
+  decideBatch: {
+    requestDeserialize: readDecideBatchRequest,
+    responseSerialize: (results: readonly Result[]) => replies.batch(results),
+  },
+  decideStream: {
+    requestDeserialize: readDecideRequest,
+    responseSerialize: (result: StreamResult) => replies.streamed(result),
+  },
+  decideBatchStream: {
+    requestDeserialize: readDecideBatchRequest,
+    responseSerialize: (results: readonly StreamResult[]) => replies.streamedBatch(results),
+  },
+  explain: { requestDeserialize: readDecideRequest, responseSerialize: (answer: Answer) => replies.explained(answer) },
+}
+
+export const decisionService = withCodecs(tolerant(service('portcullis.v1.DecisionService')), hot)
 export const auditService = tolerant(service('portcullis.v1.AuditService'))
 export const DECISION_SERVICE = 'portcullis.v1.DecisionService'
 export const AUDIT_SERVICE = 'portcullis.v1.AuditService'
@@ -55,6 +80,15 @@ function tolerant(definition: LoadedService): ServiceDefinition {
       }
     }
     return [name, { ...method, requestDeserialize: decode }]
+  })
+  return Object.fromEntries(methods)
+}
+
+/** @param codecs by the method's name with a small first letter */
+function withCodecs(definition: ServiceDefinition, codecs: Readonly<Record<string, object>>): ServiceDefinition {
+  const methods = Object.entries(definition).map(([name, method]) => {
+    const codec = codecs[name.charAt(0).toLowerCase() + name.slice(1)]
+    return [name, { ...method, ...codec }]
   })
   return Object.fromEntries(methods)
 }

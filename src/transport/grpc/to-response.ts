@@ -1,4 +1,4 @@
-import type { ApprovalRequirement, MatchedRule, NearMiss } from '../../model/decision.js'
+import type { ApprovalRequirement, Decision, MatchedRule, NearMiss } from '../../model/decision.js'
 import type { Effect } from '../../model/outcome.js'
 import type { Location } from '../../model/span.js'
 import type { Answer } from '../../pdp.js'
@@ -12,10 +12,13 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
 }
 
 /** A DecideResponse as the loader encodes it. */
-export function toDecideResponse(answer: Answer): object {
-  const { decision } = answer
+export function toDecideResponse({ decisionId, requestId, decision, evaluationNs }: Answer): object {
+  return { decisionId, ...toDecisionFields(decision), evaluationNs, requestId }
+}
+
+/** The part of a DecideResponse that follows from the decision alone. */
+export function toDecisionFields(decision: Decision): DecisionFields {
   return {
-    decisionId: answer.decisionId,
     outcome: decision.outcome,
     reason: decision.reason,
     reasonCode: decision.reasonCode,
@@ -24,11 +27,15 @@ export function toDecideResponse(answer: Answer): object {
     approval:
       decision.outcome === 'REQUIRE_APPROVAL' ? { requirements: decision.approvals.map(toRequirement) } : undefined,
     policyRevision: decision.policyRevision,
-    evaluationNs: answer.evaluationNs,
     monitoredRules: decision.monitored.map(toMatchedRule),
-    requestId: answer.requestId,
     nearMisses: decision.nearMisses.map(toNearMiss),
   }
+}
+
+interface DecisionFields {
+  readonly monitoredRules: readonly object[]
+  readonly nearMisses: readonly object[]
+  readonly [field: string]: unknown
 }
 
 function toMatchedRule(rule: MatchedRule): object {

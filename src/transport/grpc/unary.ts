@@ -46,8 +46,21 @@ export function decoded<Request>(request: Request | Undecodable): Request {
 }
 
 export function credentialOf(metadata: Metadata): Credential {
-  const [authorization] = metadata.get('authorization')
-  return { authorization: typeof authorization === 'string' ? authorization : '' }
+  return new MetadataCredential(metadata)
+}
+
+/** Looked up when it is asked for: whoever believes every claim never does. */
+class MetadataCredential implements Credential {
+  readonly #metadata: Metadata
+
+  constructor(metadata: Metadata) {
+    this.#metadata = metadata
+  }
+
+  get authorization(): string {
+    const [authorization] = this.#metadata.get('authorization')
+    return typeof authorization === 'string' ? authorization : ''
+  }
 }
 
 /** What the caller may know of a failure; the rest goes to the log. */

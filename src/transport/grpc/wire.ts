@@ -1,30 +1,7 @@
-import type { StructMessage } from '../../model/struct.js'
-
-/** Messages as the loader decodes them: camelCase, defaults filled in, absent messages null, oneofs by name. */
+/** Messages as the loader decodes them: camelCase, defaults filled in, absent messages null. Those of the hot path have a codec of their own. */
 export interface SubjectMessage {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
-}
-
-export interface DecideRequestMessage {
-  readonly requestId: string
-  readonly agent: SubjectMessage | null
-  readonly principal: SubjectMessage | null
-  readonly sessionId: string
-  readonly delegationChain: readonly string[]
-  readonly tool: string
-  readonly environment: string
-  readonly argumentsStruct?: StructMessage | null
-  readonly argumentsJson?: Uint8Array
-  readonly contextStruct?: StructMessage | null
-  readonly contextJson?: Uint8Array
-  readonly expectedPolicyRevision: string
-  readonly explain: boolean
-  readonly dryRun: boolean
-}
-
-export interface DecideBatchRequestMessage {
-  readonly requests: readonly DecideRequestMessage[]
 }
 
 export interface VisibleToolsRequestMessage {

@@ -1,6 +1,6 @@
-import type { JsonObject, JsonValue } from './json.js'
-import { JsonError, type JsonErrorCode, jsonPath, quoteForMessage } from './json-error.js'
-import { JSON_LIMITS, type JsonLimits } from './parse-json.js'
+import type { JsonObject, JsonValue } from '../../src/model/json.js'
+import { JsonError, type JsonErrorCode, jsonPath, quoteForMessage } from '../../src/model/json-error.js'
+import { JSON_LIMITS, type JsonLimits } from '../../src/model/parse-json.js'
 
 /** A decoded `google.protobuf.Struct` as `@grpc/proto-loader` yields it with `oneofs: true`. */
 export interface StructMessage {

@@ -1,0 +1,207 @@
+import type { MessageTypeDefinition } from '@grpc/proto-loader'
+import type { Decision } from '../../../model/decision.js'
+import type { Answer } from '../../../pdp.js'
+import { RpcError } from '../errors.js'
+import { toDecisionFields } from '../to-response.js'
+
+// DecideResponse, DecideResult and so on, byte for byte as proto-loader encodes them, fields of the value 0 included; a test holds
+// that. What follows from the Decision alone is encoded once by the loader itself, for equal answers are one frozen Decision.
+
+type Encode = (message: object) => Buffer
+
+/** The loader's encoding of the messages that are not written here. */
+export interface LoaderTypes {
+  readonly response: MessageTypeDefinition<object, object>
+  readonly error: MessageTypeDefinition<object, object>
+}
+
+/** An answer, or why there is none, of one call among several. */
+export type Result = Answer | RpcError
+
+/** A result of a stream, with the id that the caller matches it by. */
+export interface StreamResult {
+  readonly requestId: string
+  readonly result: Result
+}
+
+const DECISION_ID = 0x0a
+const EVALUATION_NS = 0x48
+const REQUEST_ID = 0x5a
+
+/** A DecideResponse but for its decision_id, evaluation_ns and request_id, which stand between its three parts. */
+interface Encoded {
+  /** Fields 2 to 8. */
+  readonly head: Buffer
+  /** Field 10. */
+  readonly middle: Buffer
+  /** Field 12. */
+  readonly tail: Buffer
+  readonly length: number
+}
+
+export class ReplyEncoder {
+  readonly #encoded = new WeakMap<Decision, Encoded>()
+  readonly #response: Encode
+  readonly #error: Encode
+  /** The decision asked for last: many calls in a row get the same answer. */
+  #last: Decision | null = null
+  #lastEncoded: Encoded | null = null
+
+  constructor(types: LoaderTypes) {
+    this.#response = types.response.serialize
+    this.#error = types.error.serialize
+  }
+
+  /** A DecideResponse. */
+  response(answer: Answer): Buffer {
+    const encoded = this.#of(answer.decision)
+    const bytes = Buffer.allocUnsafe(responseLength(answer, encoded))
+    writeResponse(bytes, 0, answer, encoded)
+    return bytes
+  }
+
+  /** A DecideBatchResponse: results of field 1, each a DecideResult with its response in field 1 or its error in field 2. */
+  batch(results: readonly Result[]): Buffer {
+    return this.#results(results, null)
+  }
+
+  /** An ExplainResponse: the response in field 1. */
+  explained(answer: Answer): Buffer {
+    const response = this.response(answer)
+    const head = Buffer.alloc(10)
+    head[0] = 0x0a
+    return Buffer.concat([head.subarray(0, writeVarint(head, 1, response.length)), response])
+  }
+
+  /** A DecideStreamResponse: request_id in field 1, then as in a batch, one field further. */
+  streamed({ requestId, result }: StreamResult): Buffer {
+    const bytes = this.#results([result], [requestId])
+    let at = 1
+    while (bytes[at]! >= 0x80) at++
+    return bytes.subarray(at + 1)
+  }
+
+  /** A DecideBatchStreamResponse: results of field 1, each a DecideStreamResponse. */
+  streamedBatch(results: readonly StreamResult[]): Buffer {
+    return this.#results(
+      results.map(({ result }) => result),
+      results.map(({ requestId }) => requestId),
+    )
+  }
+
+  #results(results: readonly Result[], requestIds: readonly string[] | null): Buffer {
+    const lengths = new Array<number>(results.length)
+    const inner = new Array<number>(results.length)
+    const parts = new Array<Encoded | Buffer>(results.length)
+    let total = 0
+    for (let i = 0; i < results.length; i++) {
+      const result = results[i]!
+      const part = result instanceof RpcError ? this.#encodeError(result) : this.#of(result.decision)
+      parts[i] = part
+      inner[i] = result instanceof RpcError ? part.length : responseLength(result, part as Encoded)
+      lengths[i] = inner[i]! + 1 + varintLength(inner[i]!) + (requestIds === null ? 0 : textLength(requestIds[i]!))
+      total += lengths[i]! + 1 + varintLength(lengths[i]!)
+    }
+    const bytes = Buffer.allocUnsafe(total)
+    const field = requestIds === null ? 1 : 2
+    let at = 0
+    for (let i = 0; i < results.length; i++) {
+      const result = results[i]!
+      bytes[at++] = 0x0a
+      at = writeVarint(bytes, at, lengths[i]!)
+      if (requestIds !== null) at = writeText(bytes, at, 0x0a, requestIds[i]!)
+      const isError = result instanceof RpcError
+      bytes[at++] = ((isError ? field + 1 : field) << 3) | 2
+      at = writeVarint(bytes, at, inner[i]!)
+      if (isError) at += (parts[i] as Buffer).copy(bytes, at)
+      else at = writeResponse(bytes, at, result, parts[i] as Encoded)
+    }
+    return bytes
+  }
+
+  #encodeError(error: RpcError): Buffer {
+    return this.#error({ code: error.code, reason: error.reason, message: error.message })
+  }
+
+  #of(decision: Decision): Encoded {
+    if (decision === this.#last) return this.#lastEncoded!
+    let encoded = this.#encoded.get(decision)
+    if (encoded === undefined) {
+      encoded = this.#encode(decision)
+      this.#encoded.set(decision, encoded)
+    }
+    this.#last = decision
+    this.#lastEncoded = encoded
+    return encoded
+  }
+
+  #encode(decision: Decision): Encoded {
+    const { monitoredRules, nearMisses, ...others } = toDecisionFields(decision)
+    const head = this.#response(others)
+    const middle = this.#response({ monitoredRules })
+    const tail = this.#response({ nearMisses })
+    return { head, middle, tail, length: head.length + middle.length + tail.length }
+  }
+}
+
+function responseLength({ decisionId, requestId, evaluationNs }: Answer, encoded: Encoded): number {
+  return encoded.length + textLength(decisionId) + textLength(requestId) + 1 + varintLength(evaluationNs)
+}
+
+function writeResponse(bytes: Buffer, from: number, answer: Answer, encoded: Encoded): number {
+  let at = writeText(bytes, from, DECISION_ID, answer.decisionId)
+  at += encoded.head.copy(bytes, at)
+  bytes[at++] = EVALUATION_NS
+  at = writeVarint(bytes, at, answer.evaluationNs)
+  if (encoded.middle.length > 0) at += encoded.middle.copy(bytes, at)
+  at = writeText(bytes, at, REQUEST_ID, answer.requestId)
+  if (encoded.tail.length > 0) at += encoded.tail.copy(bytes, at)
+  return at
+}
+
+/** Of a field with its tag and length. */
+function textLength(text: string): number {
+  const length = Buffer.byteLength(text)
+  return 1 + varintLength(length) + length
+}
+
+function writeText(bytes: Buffer, from: number, tag: number, text: string): number {
+  let at = from
+  bytes[at++] = tag
+  const { length } = text
+  if (length < 0x80) {
+    // Ids are short and of ASCII; written here for as long as they are.
+    const start = at + 1
+    let i = 0
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) break
+      bytes[start + i] = unit
+    }
+    if (i === length) {
+      bytes[at] = length
+      return start + length
+    }
+  }
+  const size = Buffer.byteLength(text)
+  at = writeVarint(bytes, at, size)
+  return at + bytes.write(text, at, 'utf8')
+}
+
+/** @param value a whole number from 0 to 2^53 */
+function varintLength(value: number): number {
+  let length = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++
+  return length
+}
+
+function writeVarint(bytes: Buffer, from: number, value: number): number {
+  let at = from
+  let rest = value
+  while (rest >= 0x80) {
+    bytes[at++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes[at++] = rest
+  return at
+}

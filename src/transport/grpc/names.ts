@@ -1,0 +1,29 @@
+import { nameFault } from '../../model/plain-name.js'
+import { RpcError } from './errors.js'
+import { LIMITS } from './limits.js'
+
+/** @throws {RpcError} when the text is empty or too long */
+export function name(field: string, text: string): string {
+  if (text === '') throw new RpcError('FIELD_REQUIRED', `${field} is empty; it must name something`, { field })
+  return optional(field, text)
+}
+
+/** @throws {RpcError} when the text is empty, too long, or could be taken for another name */
+export function plainName(field: string, text: string): string {
+  const fault = nameFault(name(field, text))
+  if (fault !== null) throw new RpcError('FIELD_INVALID', `${field} ${fault}`, { field })
+  return text
+}
+
+/** @throws {RpcError} when the text is too long */
+export function optional(field: string, text: string, maxBytes: number = LIMITS.nameBytes): string {
+  // A UTF-16 unit takes three bytes at most, so that short names need no count.
+  if (text.length * 3 <= maxBytes) return text
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxBytes) throw overLimit(field, `has ${bytes} bytes`, `${maxBytes} bytes`)
+  return text
+}
+
+export function overLimit(field: string, found: string, limit: string): RpcError {
+  return new RpcError('LIMIT_EXCEEDED', `${field} ${found}; the limit is ${limit}`, { field, limit })
+}
