@@ -8,6 +8,7 @@ import { connect } from '../../sdk/typescript/client.js'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import { decide } from '../../src/engine/decide.js'
 import { type Blast, blast, compileBlast, h2load, has, type Load } from '../load/blast.js'
+import { checkSources } from '../support/workload.js'
 import type { ServerSpec } from './server.js'
 import { requestFile, workload } from './workload.js'
 
@@ -91,8 +92,8 @@ function cpuNs(pid: number): { readonly main: number; readonly all: number } {
 
 /** The server's answers are the engine's. */
 async function check(name: string, rules: number): Promise<number> {
-  const { bundle, calls } = workload(rules)
-  const policySet = compilePolicySet(bundle, 'default')
+  const { sources, calls } = workload(rules)
+  const policySet = compilePolicySet(checkSources(sources), 'default')
   const client = connect(`127.0.0.1:${running.get(name)!.port}`)
   const outcomes: Record<string, number> = {}
   for (const call of calls.slice(0, CHECKED)) {
@@ -111,8 +112,8 @@ async function check(name: string, rules: number): Promise<number> {
 async function plainAnswer(): Promise<string> {
   const { packageDefinition } = await import('../../src/transport/grpc/proto.js')
   const { toDecideResponse } = await import('../../src/transport/grpc/to-response.js')
-  const { bundle, calls } = workload(RULES)
-  const decision = decide(calls[0]!, { nowMs: Date.now() }, compilePolicySet(bundle, 'default'))
+  const { sources, calls } = workload(RULES)
+  const decision = decide(calls[0]!, { nowMs: Date.now() }, compilePolicySet(checkSources(sources), 'default'))
   const type = packageDefinition['portcullis.v1.DecideResponse'] as unknown as { serialize(message: object): Buffer }
   const answer = { decisionId: 'x'.repeat(36), requestId: 'x'.repeat(16), decision, evaluationNs: 1_000 }
   return type.serialize(toDecideResponse(answer)).toString('base64')

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { openAuditLog } from '../../src/audit/index.js'
-import { compilePolicySet } from '../../src/compiler/compile.js'
 import { developmentIdentity } from '../../src/identity/development.js'
 import type { AuditLog } from '../../src/model/audit-record.js'
 import { uuidv7 } from '../../src/model/uuid.js'
 import { type Answer, Pdp } from '../../src/pdp.js'
 import { AnsweredRequests } from '../../src/state/answered-requests.js'
 import { createLog } from '../../src/telemetry/log.js'
+import { LivePolicies } from '../../src/tenants/live-policies.js'
 import { rereadQuestion } from '../../src/transport/grpc/codec/decide-request.js'
 import { GrpcServer } from '../../src/transport/grpc/server.js'
 import { workload } from './workload.js'
@@ -29,10 +29,6 @@ export interface ServerSpec {
 const noAudit: AuditLog = { record: (_record, _durability, recorded) => recorded(null) }
 
 async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
-  const { bundle } = workload(rules)
-  const policySet = compilePolicySet(bundle, 'default')
-  const counts = { policies: 1, rules, tools: 0, tenants: 1 }
-  const live = { revision: bundle.revision, policySetOf: () => policySet, counts, loadedAtMs: Date.now() }
   const clock = { nowMs: () => Date.now(), monotonicNs: () => performance.now() * 1e6 }
   const log = createLog({
     level: 'warn',
@@ -40,9 +36,14 @@ async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
     write: (line) => process.stderr.write(line),
     nowMs: clock.nowMs,
   })
+  const { sources } = workload(rules)
+  const watch = { ready: Promise.resolve(), close: () => {} }
+  const source = { name: 'memory', read: async () => sources, watch: () => watch }
+  const policies = new LivePolicies({ source, log, nowMs: clock.nowMs })
+  await policies.start()
   const pdp = new Pdp({
     identity: developmentIdentity,
-    policies: { live: () => live },
+    policies,
     audit: hasAudit ? openAudit() : noAudit,
     answered: new AnsweredRequests<Answer>({ maxEntries: 50_000, ttlMs: 600_000 }),
     readQuestion: rereadQuestion,

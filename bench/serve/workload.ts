@@ -1,4 +1,4 @@
-import type { CheckedBundle } from '../../src/language/checked.js'
+import type { SourceBundle } from '../../src/language/checked.js'
 import type { Call } from '../../src/model/call.js'
 import { canonicalJson } from '../../src/model/canonical-json.js'
 import { packageDefinition } from '../../src/transport/grpc/proto.js'
@@ -12,22 +12,17 @@ const RESTRICTING = 16
 const CALLS = 4_096
 
 /** Policies of `rules` rules, and calls that they are for; the same for the same number. */
-export function workload(rules: number): { readonly bundle: CheckedBundle; readonly calls: readonly Call[] } {
+export function workload(rules: number): { readonly sources: SourceBundle; readonly calls: readonly Call[] } {
   const fleet = new FleetOfTools(seededDraw(7), rules)
-  const bundle = fleet.bundle()
-  const tenants = [...bundle.tenants].map(([tenant, layer]) => {
-    const policies = layer.policies.map((policy) => ({ ...policy, rules: policy.rules.map(mostlyAllow) }))
-    return [tenant, { ...layer, policies }] as const
+  const { policies, attachments } = fleet.sources()
+  let rule = 0
+  const allow = (effect: string): string => (rule++ % RESTRICTING === 0 ? effect : '  allow\n}')
+  const texts = [...policies].map(([name, bytes]) => {
+    const text = new TextDecoder().decode(bytes).replace(/^ {2}(?:deny|require approval|allow).*\n\}/gm, allow)
+    return [name, new TextEncoder().encode(text)] as const
   })
-  return { bundle: { ...bundle, tenants: new Map(tenants) }, calls: Array.from({ length: CALLS }, () => fleet.call()) }
-}
-
-function mostlyAllow<Rule extends CheckedBundle['fleet']['policies'][number]['rules'][number]>(
-  rule: Rule,
-  index: number,
-): Rule {
-  if (index % RESTRICTING === 0) return rule
-  return { ...rule, effect: { kind: 'allow', obligations: [], span: { start: 0, end: 0 } } }
+  const sources = { policies: new Map(texts), attachments }
+  return { sources, calls: Array.from({ length: CALLS }, () => fleet.call()) }
 }
 
 /** A DecideRequest as the SDK writes it, with the placeholder for its id. */
