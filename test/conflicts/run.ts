@@ -1,7 +1,7 @@
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
-import { checkBundle, ParseCache } from '../../src/language/check.js'
+import { BundleCache, checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle } from '../../src/language/checked.js'
 import type { Decision } from '../../src/model/decision.js'
 import { answered, differences } from './answer.js'
@@ -19,7 +19,7 @@ export interface Mismatch {
 }
 
 /** One for all sets: to make one takes longer than to check a set. */
-const CACHE = new ParseCache()
+const CACHE = new BundleCache()
 
 /** The engine over the texts of one set. */
 export class EngineUnderTest {
