@@ -8,8 +8,8 @@ import type { Call } from '../../src/model/call.js'
 import { summary } from '../../test/engine/differential.js'
 import { seededDraw } from '../../test/engine/generate.js'
 import { naiveDecide } from '../../test/reference/naive.js'
-import { cpuNsEach } from '../support/cpu.js'
-import { liveBytes } from '../support/memory.js'
+import { cpuNsEach, UNCOUNTED } from '../support/cpu.js'
+import { collect, liveBytes } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
 import { checkSources, type Workload } from '../support/workload.js'
 import { FleetOfTools, RareLimits } from '../support/workloads.js'
@@ -94,10 +94,13 @@ function check(bundle: CheckedBundle, policySet: PolicySet, calls: readonly Call
 
 function sample({ policySet, calls }: Case, roundMs: number): number {
   let matched = 0
-  const ns = cpuNsEach(roundMs, () => {
+  const work = () => {
     for (const call of calls) matched += decide(call, FACTS, policySet).matched.length
     return calls.length
-  })
+  }
+  collect()
+  cpuNsEach(roundMs * UNCOUNTED, work)
+  const ns = cpuNsEach(roundMs, work)
   if (matched === 0) throw new Error('no rule ever matched: the benchmark measures nothing')
   return ns
 }

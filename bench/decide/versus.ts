@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import type { Call } from '../../src/model/call.js'
 import type { Outcome } from '../../src/model/outcome.js'
-import { cpuNsEach, cpuNsEachAsync } from '../support/cpu.js'
+import { cpuNsEach, cpuNsEachAsync, UNCOUNTED } from '../support/cpu.js'
+import { collect } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
 import { checkSources, type Workload } from '../support/workload.js'
 import type { OpenPeer, Peer } from './peer.js'
@@ -34,6 +35,8 @@ export interface VersusLimits {
 }
 
 const FEWEST = 8
+/** Engines make one another's code be compiled anew; two rounds settle that. */
+const WARM_UPS = 2
 
 interface Opened {
   readonly name: string
@@ -54,7 +57,7 @@ export async function measureVersus(
 ): Promise<ReadonlyMap<string, Measured>> {
   const opened = await openAll(workload, limits, peers)
   const cases = new Map(opened.map((one) => [one.name, () => sample(one, limits.roundMs)]))
-  const spreads = await alternate(cases, limits)
+  const spreads = await alternate(cases, { rounds: limits.rounds, warmUps: WARM_UPS })
   return new Map(opened.map(({ name, loadMs, compared }) => [name, { ns: spreads.get(name)!, loadMs, compared }]))
 }
 
@@ -94,17 +97,22 @@ async function compare(
   return calls.length
 }
 
-function sample({ engine, compared }: Opened, roundMs: number): number | Promise<number> {
+async function sample({ engine, compared }: Opened, roundMs: number): Promise<number> {
   let next = 0
   const chunk = Math.ceil(compared / 16)
+  collect()
   if (engine.isAsync) {
-    return cpuNsEachAsync(roundMs, async () => {
+    const work = async () => {
       for (let i = 0; i < chunk; i++) await engine.decide(next++ % compared)
       return chunk
-    })
+    }
+    await cpuNsEachAsync(roundMs * UNCOUNTED, work)
+    return cpuNsEachAsync(roundMs, work)
   }
-  return cpuNsEach(roundMs, () => {
+  const work = () => {
     for (let i = 0; i < chunk; i++) engine.decide(next++ % compared)
     return chunk
-  })
+  }
+  cpuNsEach(roundMs * UNCOUNTED, work)
+  return cpuNsEach(roundMs, work)
 }

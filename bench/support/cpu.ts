@@ -29,6 +29,12 @@ export function residentBytes(pid: number): number {
   return Number(line?.[1] ?? Number.NaN) * 1024
 }
 
+/**
+ * Part of a sample's time that it may run before it counts: caches, and code that the compiler threw away meanwhile, are warm
+ * then.
+ */
+export const UNCOUNTED = 0.2
+
 /** @param work does something some times and returns how often. @returns nanoseconds of CPU for each, over at least `leastMs` */
 export function cpuNsEach(leastMs: number, work: () => number): number {
   let done = 0

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import {
   type CedarValueJson,
   type Entities,
@@ -9,6 +10,10 @@ import type { Call } from '../../../src/model/call.js'
 import type { Outcome } from '../../../src/model/outcome.js'
 import type { Peer } from '../peer.js'
 import { type PlainCondition, type PlainPolicies, type PlainRule, type ToolPattern, teamOf, toTest } from '../plain.js'
+
+// V8 as of Node 20 ends the process when it must leave optimised code in the middle of a call into Cedar's WebAssembly that it had
+// inlined ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation). Not inlining such calls costs nothing measurable.
+setFlagsFromString('--no-turbo-inline-js-wasm-calls')
 
 /**
  * The policy set is parsed once and named by each call. The agent is the principal, the tool the action, in an action group for
