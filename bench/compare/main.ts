@@ -20,6 +20,7 @@ const USAGE = `usage: npm run bench -- compare REV [NAME...] [--rounds N] [--qui
 
 /** Rounds within one run; the rounds that are compared are runs. */
 const ROUNDS_A_RUN = '3'
+const FEWEST_TO_JUDGE = 4
 
 interface Compared {
   readonly unit: string
@@ -145,8 +146,9 @@ function toTable(benchmark: string, compared: Record<string, Compared>): Table {
   }
 }
 
-/** Only what every round agrees on. */
+/** Only what every round agrees on, and only where that is more than chance. */
 function verdict({ ratio, better }: Compared): string {
+  if (ratio.samples.length < FEWEST_TO_JUDGE) return ''
   if (ratio.min > 1) return better === 'higher' ? 'better' : 'worse'
   if (ratio.max < 1) return better === 'higher' ? 'worse' : 'better'
   return ''

@@ -4,8 +4,8 @@ import type { Peer } from '../peer.js'
 import { expand, type PlainCondition, type PlainRule, teamOf } from '../plain.js'
 
 /**
- * Attribute-based access control with `eval`, as casbin's documentation does it; cheap columns are compared before the
- * condition is evaluated. Policies are sorted, the strictest first, and the effect is `priority`, which stops at the first
+ * Attribute-based access control with `eval`, as casbin's documentation does it; the columns that tell rules apart are compared
+ * before the condition is evaluated. Policies are sorted, the strictest first, and the effect is `priority`, which stops at the first
  * match; the policy that matched says which of our outcomes it stands for. `enforceExSync`, since nothing here waits.
  */
 const MODEL = `
@@ -19,7 +19,7 @@ p = outcome, tools, env, team, rule, eft
 e = priority(p.eft) || deny
 
 [matchers]
-m = (p.env == "*" || isOneOf(r.env, p.env)) && (p.team == "*" || isOneOf(r.team, p.team)) && (p.tools == "*" || isOneOf(r.tool, p.tools)) && eval(p.rule)
+m = (p.tools == "*" || isOneOf(r.tool, p.tools)) && (p.env == "*" || isOneOf(r.env, p.env)) && (p.team == "*" || isOneOf(r.team, p.team)) && eval(p.rule)
 `
 
 export const casbin: Peer = {
