@@ -1,81 +1,92 @@
 import type { Decision } from '../model/decision.js'
 
-/** Powers of two: a slot takes two lines of the cache, and most policy sets give few different answers. */
+/** Powers of two. */
 const FIRST_SLOTS = 64
-const MOST_SLOTS = 16_384
-/** Integers of a slot: how many matched, and what. */
-const SLOT = 32
-const MOST_INLINE = SLOT - 1
+const MOST_SLOTS = 32_768
+/** Integers that the lists of matches may take, in all. */
+const MOST_KEYS = 512 * 1_024
+/** More matches than this are not kept: making their answer costs no more than finding them did. */
+const MOST_MATCHES = 256
 
 /**
  * Answers made before, by the exact list of what matched. Not a cache of decisions: every call is judged anew, and only the
- * wording of the answer, which follows from the matches alone, is used again. Two slots a hash; the older answer goes. Lists
- * that are too long for a slot are not kept: making their answer costs no more than finding the matches did.
+ * wording of the answer, which follows from the matches alone, is used again. Lists stand one after the other in one array,
+ * so that a look touches little memory; when there is no more room, all is let go.
  */
 export class Answers {
-  /** `matches << 1 | isUndeclaredTool`, plus 1, then the matches. */
-  #keys = new Int32Array(SLOT * FIRST_SLOTS)
-  #decisions = new Array<Decision | undefined>(FIRST_SLOTS).fill(undefined)
-  #mask = FIRST_SLOTS - 1
-  /** Answers kept since there was last more room. */
-  #kept = 0
+  /** Hash table, open addressing: where a list begins, plus 1. */
+  #slots = new Int32Array(FIRST_SLOTS)
+  /** `matches << 1 | isUndeclaredTool`, number of the answer, then the matches. */
+  #keys = new Int32Array(8 * FIRST_SLOTS)
+  #used = 0
+  #decisions: Decision[] = []
 
   /** @param matched of which the first `count` are what matched */
   get(matched: Int32Array, count: number, isUndeclaredTool: boolean): Decision | undefined {
-    if (count > MOST_INLINE) return undefined
-    const head = headOf(count, isUndeclaredTool)
-    const slot = slotOf(matched, 0, count) & this.#mask
-    if (this.#isAt(slot, matched, count, head)) return this.#decisions[slot]
-    return this.#isAt(slot ^ 1, matched, count, head) ? this.#decisions[slot ^ 1] : undefined
+    const slots = this.#slots
+    const keys = this.#keys
+    const mask = slots.length - 1
+    const head = (count << 1) | (isUndeclaredTool ? 1 : 0)
+    for (let slot = hash(matched, 0, count) & mask; ; slot = (slot + 1) & mask) {
+      const at = slots[slot]! - 1
+      if (at < 0) return undefined
+      if (keys[at] === head && isSame(keys, at + 2, matched, count)) return this.#decisions[keys[at + 1]!]
+    }
   }
 
   set(matched: Int32Array, count: number, isUndeclaredTool: boolean, decision: Decision): void {
-    if (count > MOST_INLINE) return
-    if (++this.#kept > this.#mask >> 1 && this.#mask + 1 < MOST_SLOTS) this.#grow()
-    const slot = slotOf(matched, 0, count) & this.#mask
-    const older = slot ^ 1
-    this.#keys.copyWithin(SLOT * older, SLOT * slot, SLOT * (slot + 1))
-    this.#decisions[older] = this.#decisions[slot]
-    this.#keys[SLOT * slot] = headOf(count, isUndeclaredTool)
-    this.#keys.set(matched.subarray(0, count), SLOT * slot + 1)
-    this.#decisions[slot] = decision
+    if (count > MOST_MATCHES) return
+    if (2 * this.#decisions.length >= this.#slots.length) this.#makeRoom()
+    if (this.#used + 2 + count > this.#keys.length) this.#growKeys()
+    const at = this.#used
+    this.#keys[at] = (count << 1) | (isUndeclaredTool ? 1 : 0)
+    this.#keys[at + 1] = this.#decisions.push(decision) - 1
+    this.#keys.set(matched.subarray(0, count), at + 2)
+    this.#used += 2 + count
+    this.#place(at)
   }
 
-  #isAt(slot: number, matched: Int32Array, count: number, head: number): boolean {
-    const at = SLOT * slot
-    if (this.#keys[at] !== head) return false
-    for (let i = 0; i < count; i++) if (this.#keys[at + 1 + i] !== matched[i]) return false
-    return true
+  #place(at: number): void {
+    const mask = this.#slots.length - 1
+    let slot = hash(this.#keys, at + 2, this.#keys[at]! >> 1) & mask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
+    this.#slots[slot] = at + 1
   }
 
-  /** Twice the room; what is kept moves to where it is now looked for. */
-  #grow(): void {
-    const keys = this.#keys
-    const decisions = this.#decisions
-    const slots = 2 * decisions.length
-    this.#keys = new Int32Array(SLOT * slots)
-    this.#decisions = new Array<Decision | undefined>(slots).fill(undefined)
-    this.#mask = slots - 1
-    this.#kept = 0
-    for (const [old, decision] of decisions.entries()) {
-      if (decision === undefined) continue
-      const count = (keys[SLOT * old]! - 1) >> 1
-      const home = slotOf(keys, SLOT * old + 1, count) & this.#mask
-      const slot = this.#decisions[home] === undefined ? home : home ^ 1
-      this.#keys.set(keys.subarray(SLOT * old, SLOT * (old + 1)), SLOT * slot)
-      this.#decisions[slot] = decision
+  /** Twice the slots; or all anew, where there are as many as may be. */
+  #makeRoom(): void {
+    if (this.#slots.length === MOST_SLOTS) {
+      this.#clear()
+      return
     }
+    this.#slots = new Int32Array(2 * this.#slots.length)
+    for (let at = 0; at < this.#used; at += 2 + (this.#keys[at]! >> 1)) this.#place(at)
+  }
+
+  #growKeys(): void {
+    if (this.#keys.length >= MOST_KEYS) {
+      this.#clear()
+      return
+    }
+    const larger = new Int32Array(2 * this.#keys.length)
+    larger.set(this.#keys)
+    this.#keys = larger
+  }
+
+  #clear(): void {
+    this.#slots.fill(0)
+    this.#used = 0
+    this.#decisions = []
   }
 }
 
-/** Never 0, which is an empty slot. */
-function headOf(count: number, isUndeclaredTool: boolean): number {
-  return ((count << 1) | (isUndeclaredTool ? 1 : 0)) + 1
+function isSame(keys: Int32Array, start: number, matched: Int32Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (keys[start + i] !== matched[i]) return false
+  return true
 }
 
-/** A hash; its low bits are a slot. */
-function slotOf(matched: Int32Array, start: number, count: number): number {
+function hash(matched: Int32Array, start: number, count: number): number {
   let hash = count
   for (let i = start; i < start + count; i++) hash = Math.imul(hash ^ matched[i]!, 0x9e3779b1) ^ (hash >>> 15)
-  return hash >>> 8
+  return hash ^ (hash >>> 16)
 }

@@ -11,25 +11,25 @@ import type { ScopeCondition, Term } from './term.js'
 import { zoneOffset } from './zone.js'
 
 /**
- * How a predicate is evaluated. The comparisons of a slot with a number are told by their operation alone; a test takes the
- * value of a slot; everything else is evaluated from its term.
+ * How a predicate is evaluated. A comparison of a slot with a number is a set of bits: whether it holds where the value is
+ * less (1), equal (2) or greater (4). A test takes the value of a slot; everything else is evaluated from its term.
  */
 export const OP = {
-  '<': 0,
-  '<=': 1,
-  '>': 2,
-  '>=': 3,
-  '==': 4,
-  '!=': 5,
-  test: 6,
-  general: 7,
+  '<': 0b001,
+  '<=': 0b011,
+  '>': 0b100,
+  '>=': 0b110,
+  '==': 0b010,
+  '!=': 0b101,
+  test: 8,
+  general: 9,
   /** The tool's patterns meet a demand, or do not; the demand stands in the place of the slot. */
-  tool: 8,
-  notTool: 9,
-  environment: 10,
+  tool: 10,
+  notTool: 11,
+  environment: 12,
 } as const
-/** Operations up to this one compare with a number. */
-export const LAST_COMPARISON = OP['!=']
+/** Operations below this one are comparisons. */
+export const NOT_COMPARISON = 0b1000
 
 /** The predicates of a policy set as columns; `n` of each belongs to predicate `n`. */
 export interface PredicateSection {

@@ -67,8 +67,8 @@ const MIN_BRANCH_ENTRIES = 8
 const MIN_BRANCH_VALUES = 4
 /** A search costs more than a look-up. */
 const MIN_RANGE_ENTRIES = 16
-/** Telling environments apart costs next to nothing. */
-const MIN_ENVIRONMENT_ENTRIES = 4
+/** Telling environments apart costs next to nothing, and spares a look at every record of another environment. */
+const MIN_ENVIRONMENT_ENTRIES = 2
 
 /** Writes programs one after the other. */
 export class ProgramWriter {

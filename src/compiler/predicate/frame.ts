@@ -1,8 +1,8 @@
 import type { Call } from '../../model/call.js'
-import { LAST_COMPARISON, OP } from '../predicates.js'
+import { NOT_COMPARISON, OP } from '../predicates.js'
 import { COMPARISONS } from './compare.js'
 import { type LivePredicates, SOURCE } from './live-predicates.js'
-import { FALSE, TRUE, type Truth, toTruth } from './truth.js'
+import { FALSE, TRUE, type Truth } from './truth.js'
 import type { Value } from './value.js'
 
 export type TruthFn = (frame: Frame) => Truth
@@ -142,19 +142,19 @@ export class Frame {
   #resolve(slot: number): void {
     const { source, key } = this.#predicates.sourceOf(slot)
     this.#sources[slot] = source
-    this.#keys[slot] = key
+    // As the name of a property, so that looking it up in a call takes no detour.
+    this.#keys[slot] = Object.keys({ [key]: true })[0]!
   }
 
   #evaluate(predicate: number): Truth {
     const op = this.#ops[predicate]!
     const operand = this.#operands[predicate]!
-    if (op <= LAST_COMPARISON) {
+    if (op < NOT_COMPARISON) {
       const value = this.slot(operand)
       const number = this.#numbers[predicate]!
-      // NaN is no number: the general comparison says so.
-      return typeof value === 'number' && !Number.isNaN(value)
-        ? compareNumbers(op, value, number)
-        : GENERAL_COMPARISONS[op]!(value, number)
+      // A NaN is neither; the general comparison says what that means.
+      if (typeof value !== 'number' || Number.isNaN(value)) return compareOthers(op, value, number)
+      return ((op >> (Number(value >= number) + Number(value > number))) & 1) as Truth
     }
     switch (op) {
       case OP.test:
@@ -171,22 +171,9 @@ export class Frame {
   }
 }
 
-function compareNumbers(op: number, left: number, right: number): Truth {
-  switch (op) {
-    case OP['<']:
-      return toTruth(left < right)
-    case OP['<=']:
-      return toTruth(left <= right)
-    case OP['>']:
-      return toTruth(left > right)
-    case OP['>=']:
-      return toTruth(left >= right)
-    case OP['==']:
-      return toTruth(left === right)
-    default:
-      return toTruth(left !== right)
-  }
+function compareOthers(op: number, value: Value, number: number): Truth {
+  const [name] = COMPARE_OPS.filter((one) => OP[one] === op)
+  return COMPARISONS[name!](value, number)
 }
 
-/** By operation. */
-const GENERAL_COMPARISONS = (['<', '<=', '>', '>=', '==', '!='] as const).map((op) => COMPARISONS[op])
+const COMPARE_OPS = ['<', '<=', '>', '>=', '==', '!='] as const
