@@ -136,6 +136,8 @@ async function open(
     tailPollMs: TAIL_POLL_MS,
     streamInFlight: config.limits.streamInFlight,
     maxConcurrentStreams: config.limits.maxConcurrentStreams,
+    maxConnections: config.limits.maxConnections,
+    maxBufferedBytes: config.limits.maxBufferedBytes,
   })
   server = grpc
   opened.push(() => grpc.close())

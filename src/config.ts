@@ -19,6 +19,10 @@ export interface Config {
   readonly limits: {
     /** Calls that one connection may have open at a time, 1 to 100,000. @default 1,000 */
     readonly maxConcurrentStreams: number
+    /** Connections open at a time. */
+    readonly maxConnections: number
+    /** Bytes of messages in memory beyond which the connection that sent most is cut. */
+    readonly maxBufferedBytes: number
     /** Calls of one DecideStream that may wait for their records at a time, 1 to 10,000. @default 256 */
     readonly streamInFlight: number
     /** Answers remembered for repeated request ids, 1 to 10,000,000. @default 50,000 */
@@ -81,6 +85,20 @@ export const SETTINGS = {
     '1000',
     'COUNT',
     'open calls a connection',
+  ),
+  maxConnections: setting(
+    'max-connections',
+    'PORTCULLIS_MAX_CONNECTIONS',
+    '2000',
+    'COUNT',
+    'connections open at a time, 1 to 1,000,000; a further one is closed at once',
+  ),
+  maxBufferedBytes: setting(
+    'max-buffered-bytes',
+    'PORTCULLIS_MAX_BUFFERED_BYTES',
+    '536870912',
+    'BYTES',
+    'messages in memory, finished or not, 64 MiB to 1 TiB; beyond it the connection that sent most is cut',
   ),
   streamInFlight: setting(
     'stream-in-flight',
@@ -150,6 +168,8 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     },
     limits: {
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),
+      maxConnections: read('maxConnections', integer(1, 1_000_000)),
+      maxBufferedBytes: read('maxBufferedBytes', integer(64 * 1024 ** 2, 1024 ** 4)),
       streamInFlight: read('streamInFlight', integer(1, 10_000)),
       rememberedRequests: read('rememberedRequests', integer(1, 10_000_000)),
     },

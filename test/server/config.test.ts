@@ -9,7 +9,13 @@ t.test('defaults', (t) => {
     data: './data',
     listen: { host: '127.0.0.1', port: 50_051 },
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
-    limits: { maxConcurrentStreams: 1_000, streamInFlight: 256, rememberedRequests: 50_000 },
+    limits: {
+      maxConcurrentStreams: 1_000,
+      maxConnections: 2_000,
+      maxBufferedBytes: 536_870_912,
+      streamInFlight: 256,
+      rememberedRequests: 50_000,
+    },
     drainMs: 10_000,
     log: { level: 'info', format: 'auto' },
   })

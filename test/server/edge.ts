@@ -43,7 +43,13 @@ export async function startEdge(
   const pdp = new Pdp({ identity, policies, audit, answered, readQuestion: rereadQuestion, clock, newId: uuidv7, log })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
   const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
-  const limits = { tailPollMs: 1_000, streamInFlight: 16, maxConcurrentStreams: 16 }
+  const limits = {
+    tailPollMs: 1_000,
+    streamInFlight: 16,
+    maxConcurrentStreams: 16,
+    maxConnections: 16,
+    maxBufferedBytes: 2 ** 30,
+  }
   const server = new GrpcServer({ pdp, queries, identity, log, nowMs: clock.nowMs, ...limits })
   const port = await server.listen('127.0.0.1', 0)
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())

@@ -4,6 +4,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check'
 import { type AuditServiceDeps, auditHandlers } from './audit-service.js'
+import { type ConnectionLimits, Connections } from './connections.js'
 import { type DecisionServiceDeps, decisionHandlers } from './decision-service.js'
 import { InFlight } from './in-flight.js'
 import { LIMITS } from './limits.js'
@@ -11,7 +12,8 @@ import { AUDIT_SERVICE, auditService, DECISION_SERVICE, decisionService, package
 
 export interface GrpcServerOptions
   extends Omit<DecisionServiceDeps, 'inFlight'>,
-    Omit<AuditServiceDeps, 'inFlight' | 'nowMs'> {
+    Omit<AuditServiceDeps, 'inFlight' | 'nowMs'>,
+    ConnectionLimits {
   readonly nowMs: () => number
   /** Calls that one connection may have open at a time. */
   readonly maxConcurrentStreams: number
@@ -19,6 +21,8 @@ export interface GrpcServerOptions
 
 type ConnectionInjector = ReturnType<Server['createConnectionInjector']>
 
+/** How long a drain waits for connections to close once every call is answered, milliseconds. */
+const LINGER_MS = 1_000
 const SERVICES = ['', DECISION_SERVICE, AUDIT_SERVICE]
 /** A health name of its own: SERVING while what is live is what the policy source holds, for alarms on refused reloads. */
 const POLICIES = 'portcullis.policies'
@@ -35,7 +39,7 @@ export class GrpcServer {
    * words a taken port as `No address added`.
    */
   readonly #listener = createServer({ noDelay: true }, (socket) => this.#accept(socket))
-  readonly #sockets = new Set<Socket>()
+  readonly #connections: Connections
   readonly #injector: ConnectionInjector
 
   constructor(options: GrpcServerOptions) {
@@ -48,6 +52,7 @@ export class GrpcServer {
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
     })
+    this.#connections = new Connections(options, options.log)
     const deps = { ...options, inFlight: this.#inFlight }
     this.#server.addService(decisionService, decisionHandlers(deps))
     this.#server.addService(auditService, auditHandlers(deps))
@@ -90,14 +95,15 @@ export class GrpcServer {
     this.setServing(false)
     this.#listener.close()
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
-    const finished = Promise.all([this.#inFlight.drain(), closed])
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), graceMs)
-    })
-    const outcome = await Promise.race([finished, late])
-    clearTimeout(timer)
-    if (outcome === 'late') this.close()
+    const answered = this.#inFlight.drain()
+    const timers: NodeJS.Timeout[] = []
+    const after = <T>(ms: number, what: T): Promise<T> =>
+      new Promise((resolve) => timers.push(setTimeout(() => resolve(what), ms)))
+    // Node forgets to close a connection that broke the protocol, and one without calls may wait for a client for ever.
+    const finished = answered.then(() => Promise.race([closed, after(LINGER_MS, undefined)]))
+    const outcome = await Promise.race([finished, after(graceMs, 'late' as const)])
+    for (const timer of timers) clearTimeout(timer)
+    this.close()
     return outcome !== 'late'
   }
 
@@ -105,15 +111,11 @@ export class GrpcServer {
   close(): void {
     if (this.#listener.listening) this.#listener.close()
     this.#server.forceShutdown()
-    for (const socket of this.#sockets) socket.destroy()
+    this.#connections.close()
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
-    // The library listens once the connection is its own; a reset before that must not end the process.
-    socket.on('error', () => socket.destroy())
-    this.#injector.injectConnection(socket)
+    if (this.#connections.add(socket)) this.#injector.injectConnection(socket)
   }
 
   /** The library leaves watches of health open for ever, which would hold up every drain to its deadline. */
