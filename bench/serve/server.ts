@@ -53,7 +53,13 @@ async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
   })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
   const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
-  const limits = { tailPollMs: 500, streamInFlight: 256, maxConcurrentStreams: 1_000 }
+  const limits = {
+    tailPollMs: 500,
+    streamInFlight: 256,
+    maxConcurrentStreams: 1_000,
+    maxConnections: 2_000,
+    maxBufferedBytes: 2 ** 29,
+  }
   const server = new GrpcServer({ pdp, queries, identity: developmentIdentity, log, nowMs: clock.nowMs, ...limits })
   return server.listen('127.0.0.1', 0)
 }
