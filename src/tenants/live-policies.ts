@@ -1,11 +1,10 @@
-import { compilePolicySet } from '../compiler/compile.js'
-import { CompileError } from '../compiler/compile-error.js'
-import type { PolicySet } from '../compiler/policy-set.js'
-import { BundleCache, checkBundle } from '../language/check.js'
-import type { CheckedBundle, SourceBundle } from '../language/checked.js'
-import { renderDiagnostic } from '../language/render-diagnostic.js'
-import type { Diagnostic } from '../model/diagnostic.js'
+import { setImmediate } from 'node:timers/promises'
+import type { PolicyImage } from '../compiler/image.js'
+import { openPolicySet, type PolicySet } from '../compiler/policy-set.js'
+import type { SourceBundle } from '../language/checked.js'
 import type { Log } from '../model/log.js'
+import type { Loaded, PolicyCounts } from './load-policies.js'
+import { PolicyLoader } from './policy-loader.js'
 
 /** Where policy text comes from: a folder today, the control store of published versions later. */
 export interface PolicySource {
@@ -30,13 +29,6 @@ export interface Snapshot {
   readonly counts: PolicyCounts
   readonly loadedAtMs: number
 }
-export interface PolicyCounts {
-  readonly policies: number
-  readonly rules: number
-  readonly tools: number
-  readonly tenants: number
-}
-
 /** What health and operators ask for. */
 export interface PolicyStatus {
   readonly revision: string
@@ -57,6 +49,8 @@ export interface LivePoliciesDeps {
   readonly nowMs: () => number
   /** Told when the source's present state was refused, and when it is live again. */
   readonly onCurrent?: (current: boolean) => void
+  /** Closed with the policies. */
+  readonly loader?: PolicyLoader
 }
 
 /**
@@ -65,8 +59,7 @@ export interface LivePoliciesDeps {
  */
 export class LivePolicies {
   readonly #deps: LivePoliciesDeps
-  /** Rules that did not change since the last load are not parsed again. */
-  readonly #parsed = new BundleCache()
+  readonly #loader: PolicyLoader
   #live: Snapshot | null = null
   #failure: PolicyStatus['failure'] = null
   #reloads = 0
@@ -77,6 +70,7 @@ export class LivePolicies {
 
   constructor(deps: LivePoliciesDeps) {
     this.#deps = deps
+    this.#loader = deps.loader ?? new PolicyLoader()
   }
 
   /**
@@ -88,7 +82,7 @@ export class LivePolicies {
     this.#watch = this.#deps.source.watch(() => void this.reload('change'))
     try {
       await this.#watch.ready
-      this.#live = await this.#load()
+      this.#live = await this.#loadFirst()
     } catch (error) {
       this.close()
       throw error
@@ -125,6 +119,7 @@ export class LivePolicies {
   close(): void {
     this.#closed = true
     this.#watch?.close()
+    this.#loader.close()
   }
 
   async #reloadUntilSettled(trigger: string): Promise<void> {
@@ -142,17 +137,19 @@ export class LivePolicies {
     const { log, nowMs, source, onCurrent } = this.#deps
     try {
       const next = await this.#load()
+      if (this.#closed) return
       const mended = this.#failure !== null
       this.#failure = null
       if (mended) onCurrent?.(true)
-      if (next.revision === before.revision) {
-        if (mended || trigger === 'signal') log.info('policies unchanged', { trigger, revision: next.revision })
+      if (next === null) {
+        if (mended || trigger === 'signal') log.info('policies unchanged', { trigger, revision: before.revision })
         return
       }
       this.#live = next
       this.#reloads++
       log.info('policies reloaded', { trigger, revision: next.revision, was: before.revision, ...next.counts })
     } catch (error) {
+      if (this.#closed) return
       const message = error instanceof Error ? error.message : String(error)
       this.#failure = { atMs: nowMs(), message }
       onCurrent?.(false)
@@ -166,51 +163,47 @@ export class LivePolicies {
     }
   }
 
-  async #load(): Promise<Snapshot> {
+  async #loadFirst(): Promise<Snapshot> {
+    const first = await this.#load()
+    if (first === null) throw new Error('nothing was live, so nothing can be unchanged')
+    return first
+  }
+
+  /** Null where the source holds what is live. */
+  async #load(): Promise<Snapshot | null> {
     const { source, log, nowMs } = this.#deps
     const texts = await source.read().catch((error: unknown) => {
       throw new PoliciesRefused(error instanceof Error ? error.message : String(error), { cause: error })
     })
-    const bundle = checkBundle(texts, this.#parsed)
-    const errors = bundle.diagnostics.filter((d) => d.severity === 'error')
-    if (errors.length > 0) throw new PoliciesRefused(render(errors))
-    const warnings = bundle.diagnostics.filter((d) => d.severity === 'warning')
-    if (warnings.length > 0 && bundle.revision !== this.#live?.revision) {
-      log.warn('policies have warnings', { count: warnings.length, findings: render(warnings) })
-    }
-    return { revision: bundle.revision, policySetOf: compile(bundle), counts: countsOf(bundle), loadedAtMs: nowMs() }
+    const loaded = await this.#loader.load(texts, this.#live?.revision ?? null)
+    if (loaded.kind === 'unchanged') return null
+    if (loaded.kind === 'refused') throw new PoliciesRefused(loaded.errors.text)
+    const { revision, counts, warnings } = loaded
+    if (warnings.count > 0) log.warn('policies have warnings', { count: warnings.count, findings: warnings.text })
+    return { revision, policySetOf: await open(loaded), counts, loadedAtMs: nowMs() }
   }
 }
 
-/** Tenants without policies of their own are known to the identity alone: one set serves them all. */
-function compile(bundle: CheckedBundle): (tenant: string) => PolicySet {
-  try {
-    const own = new Map([...bundle.tenants.keys()].map((tenant) => [tenant, compilePolicySet(bundle, tenant)]))
-    const bare = compilePolicySet(bundle, null)
-    return (tenant) => own.get(tenant) ?? bare
-  } catch (error) {
-    if (error instanceof CompileError) throw new PoliciesRefused(render(error.diagnostics))
-    throw error
-  }
+/** How long the event loop may be kept waiting while a set is made ready, milliseconds. */
+const SLICE_MS = 1
+
+/** Opens every set and makes it ready, a little at a time; what is live answers meanwhile. */
+async function open({ own, bare }: Extract<Loaded, { kind: 'loaded' }>): Promise<(tenant: string) => PolicySet> {
+  const sets = new Map<string, PolicySet>()
+  for (const [tenant, image] of own) sets.set(tenant, await openOne(image))
+  // Tenants without policies of their own are known to the identity alone: one set serves them all.
+  const others = await openOne(bare)
+  return (tenant) => sets.get(tenant) ?? others
 }
 
-/** Enough to mend; `portcullis check` shows the rest. */
-const SHOWN_FINDINGS = 20
-
-function render(diagnostics: readonly Diagnostic[]): string {
-  const shown = diagnostics.slice(0, SHOWN_FINDINGS).map((d) => renderDiagnostic(d))
-  const more = diagnostics.length - shown.length
-  return [...shown, ...(more > 0 ? [`and ${more} more; \`portcullis check\` shows all`] : [])].join('\n')
-}
-
-function countsOf(bundle: CheckedBundle): PolicyCounts {
-  const layers = [bundle.fleet, ...bundle.tenants.values()]
-  const policies = layers.flatMap((layer) => layer.policies)
-  const tools = new Set(layers.flatMap((layer) => [...layer.tools.keys()]))
-  return {
-    policies: policies.length,
-    rules: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
-    tools: tools.size,
-    tenants: bundle.tenants.size,
+async function openOne(image: PolicyImage): Promise<PolicySet> {
+  const set = openPolicySet(image)
+  let startMs = performance.now()
+  for (const _ of set.prepare()) {
+    if (performance.now() - startMs < SLICE_MS) continue
+    await setImmediate()
+    startMs = performance.now()
   }
+  await setImmediate()
+  return set
 }

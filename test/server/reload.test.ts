@@ -1,9 +1,11 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { startApp } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
-import { PoliciesRefused } from '../../src/tenants/live-policies.js'
+import { LivePolicies, PoliciesRefused } from '../../src/tenants/live-policies.js'
+import { PolicyLoader } from '../../src/tenants/policy-loader.js'
 import { POLICY, startServer, TestLog, tempFolder } from './harness.js'
 
 const call = { agent: { id: 'support-1' }, tool: 'read_order', environment: 'prod', arguments: { order_id: 'A1' } }
@@ -100,6 +102,41 @@ t.test('no answer mixes two bundles', async (t) => {
   await swapping
   t.ok(batches > 0)
   t.equal(revisions.size, 2)
+})
+
+t.test('a loading thread that dies costs the reload it was at', async (t) => {
+  const real = new URL('../../src/tenants/loader-thread.js', import.meta.url)
+  const folder = tempFolder(t, {
+    'thread.mjs': `import { parentPort } from 'node:worker_threads'
+      import ${JSON.stringify(real)}
+      const dies = { '# exit': () => process.exit(7), '# throw': () => { throw new Error('a fault of ours') } }
+      parentPort.on('message', ({ bytes = [] }) => dies[Buffer.from(bytes).toString().slice(0, 7).trim()]?.())`,
+  })
+  let text = POLICY
+  const source = {
+    name: 'memory',
+    read: async () => ({ policies: new Map([['a.policy', Buffer.from(text)]]), attachments: new Map() }),
+    watch: () => ({ ready: Promise.resolve(), close: () => {} }),
+  }
+  const log = new TestLog()
+  const loader = new PolicyLoader({ script: pathToFileURL(join(folder, 'thread.mjs')) })
+  const policies = new LivePolicies({ source, log, nowMs: () => 0, loader })
+  t.teardown(() => policies.close())
+  const first = await policies.start()
+  for (const [prefix, reason] of [
+    ['# exit\n', /^the thread that loads policies died: it ended with code 7; the next load starts a new one$/],
+    ['# throw\n', /^the thread that loads policies died: a fault of ours; the next load starts a new one$/],
+  ] as const) {
+    text = prefix + DENIES
+    await policies.reload('signal')
+    t.match(policies.status().failure?.message, reason)
+    t.equal(policies.live(), first, 'what was live stays live')
+    t.match(log.lines.at(-1), { level: 'error', event: 'policies refused, the last good ones stay live' })
+  }
+  text = DENIES
+  await policies.reload('signal')
+  t.equal(policies.status().failure, null)
+  t.not(policies.live().revision, first.revision, 'a new thread loaded the mended policies')
 })
 
 t.test('a server whose first policies do not check does not start and leaves no trace', async (t) => {
