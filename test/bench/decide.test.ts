@@ -12,8 +12,8 @@ const LIMITS = { rounds: 1, roundMs: 0, compareMs: Number.POSITIVE_INFINITY }
 
 t.test('every engine of the comparison decides as ours does', async (t) => {
   for (const [name, workload, calls] of [
-    ['three teams', new ThreeTeams(seededDraw(1)), 1_024],
-    ['fleet of tools', new FleetOfTools(seededDraw(2), 300), 200],
+    ['three teams', new ThreeTeams(seededDraw(1)), 512],
+    ['fleet of tools', new FleetOfTools(seededDraw(2), 200), 100],
   ] as const) {
     const measured = await measureVersus(workload, { ...LIMITS, calls })
     t.same([...measured.keys()], [OURS, ...PEERS.map((peer) => peer.name)], name)

@@ -11,8 +11,8 @@ import type { Outcome } from '../../../src/model/outcome.js'
 import type { Peer } from '../peer.js'
 import { type PlainCondition, type PlainPolicies, type PlainRule, type ToolPattern, teamOf, toTest } from '../plain.js'
 
-// V8 as of Node 20 ends the process when it must leave optimised code in the middle of a call into Cedar's WebAssembly that it had
-// inlined ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation). Not inlining such calls costs nothing measurable.
+// V8 as of Node 20 ends the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it must leave optimised code
+// in the middle of an inlined call into WebAssembly that returns a reference, as Cedar's do. Not inlining costs nothing measurable.
 setFlagsFromString('--no-turbo-inline-js-wasm-calls')
 
 /**
