@@ -31,7 +31,7 @@ const noAudit: AuditLog = { record: (_record, _durability, recorded) => recorded
 async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
   const clock = { nowMs: () => Date.now(), monotonicNs: () => performance.now() * 1e6 }
   const log = createLog({
-    level: 'warn',
+    level: 'error',
     format: 'text',
     write: (line) => process.stderr.write(line),
     nowMs: clock.nowMs,
