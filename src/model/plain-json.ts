@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { emptyObject, type JsonObject, type JsonValue } from './json.js'
-import { internedText, MOST_BYTES } from './string-table.js'
+import { internedText, latin1, MOST_BYTES } from './string-table.js'
 
 /**
  * Reads the JSON that nearly everybody sends, straight from its bytes, several times as fast as the strict reader: null for
@@ -148,7 +148,7 @@ function readString(): Read {
   reader.at = to + 1
   if (hasEscape) return readEscaped(from - 1, to + 1)
   if (hasWide) return bytes.toString('utf8', from, to)
-  return to - from <= MOST_BYTES ? (internedText(bytes, from, to) as string) : bytes.toString('latin1', from, to)
+  return to - from <= MOST_BYTES ? (internedText(bytes, from, to) as string) : latin1(bytes, from, to)
 }
 
 /** Of the string last looked at: whether it holds a backslash, or a byte beyond ASCII. */

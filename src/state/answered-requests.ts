@@ -50,11 +50,6 @@ interface Slot<T> {
   revision: string
   requestId: string
   mark: string
-  hash: number
-  expiresMs: number
-  /** Where the bytes begin, counted from the first byte that was ever kept. */
-  position: number
-  length: number
   /** Null while the request is under way. */
   answer: T | null
   takers: ((answer: T) => void)[] | null
@@ -82,8 +77,17 @@ export class AnsweredRequests<T extends object> {
   readonly #multipliers = randomFillSync(new Int32Array(HASHED_UNITS))
   /** A power of two of slots; number n lies in slot n modulo their number. */
   #slots: Slot<T>[] = []
+  // Of each slot, apart from it: what is read of many slots in a row must not be scattered over the heap.
+  #hashes = new Int32Array(0)
+  #expiresMs = new Float64Array(0)
+  /** Where the request's bytes begin, counted from the first byte that was ever kept. */
+  #positions = new Float64Array(0)
+  #lengths = new Uint16Array(0)
   /** Slot + 1 by hash, 0 where there is none; linear probing, half full at most. */
   #index = new Int32Array(0)
+  /** The key last looked for, with its hash. */
+  #hashed: RequestKey | null = null
+  #hashOf = 0
   #oldest = 0
   #next = 0
   readonly #chunks = new Map<number, Buffer>()
@@ -103,17 +107,19 @@ export class AnsweredRequests<T extends object> {
   }
 
   find(key: RequestKey, nowMs: number): Remembered<T> | null {
-    const place = this.#placeOf(key, this.#hash(key))
+    this.#hashed = key
+    this.#hashOf = this.#hash(key)
+    const place = this.#placeOf(key, this.#hashOf)
     const found = this.#index[place]!
     if (found === 0) return null
     const slot = this.#slots[found - 1]!
-    if (slot.expiresMs <= nowMs) {
+    if (this.#expiresMs[found - 1]! <= nowMs) {
       this.#forget(found - 1)
       return null
     }
     return {
       mark: slot.mark,
-      request: this.#bytesOf(slot),
+      request: this.#bytesOf(found - 1),
       whenAnswered: (taker) => {
         if (slot.answer !== null) return taker(slot.answer)
         slot.takers ??= []
@@ -137,14 +143,16 @@ export class AnsweredRequests<T extends object> {
     slot.revision = key.revision
     slot.requestId = key.requestId
     slot.mark = mark
-    slot.hash = this.#hash(key)
-    slot.expiresMs = nowMs + this.#ttlMs
     slot.answer = null
     slot.takers = null
-    slot.length = 0
-    slot.position = this.#position
-    if (request !== null) this.#keep(slot, request)
-    this.#index[this.#placeOf(key, slot.hash)] = at + 1
+    // Found not to be there a moment ago, by the same key.
+    const hash = this.#hashed === key ? this.#hashOf : this.#hash(key)
+    this.#hashes[at] = hash
+    this.#expiresMs[at] = nowMs + this.#ttlMs
+    this.#lengths[at] = 0
+    if (request !== null) this.#keep(at, request)
+    this.#positions[at] = this.#position - this.#lengths[at]!
+    this.#index[this.#placeOf(key, hash)] = at + 1
     return slot as unknown as UnderWay<T>
   }
 
@@ -155,7 +163,7 @@ export class AnsweredRequests<T extends object> {
     slot.answer = answer
     slot.takers = null
     if (!keep) {
-      const found = this.#index[this.#placeOf(slot, slot.hash)]!
+      const found = this.#index[this.#placeOf(slot, this.#hash(slot))]!
       // Unless it was pushed out meanwhile, and the id remembered anew.
       if (found > 0 && this.#slots[found - 1] === slot) this.#forget(found - 1)
     }
@@ -163,7 +171,7 @@ export class AnsweredRequests<T extends object> {
   }
 
   #makeRoom(nowMs: number): void {
-    while (this.size > 0 && this.#slots[this.#oldest & (this.#slots.length - 1)]!.expiresMs <= nowMs) this.#dropOldest()
+    while (this.size > 0 && this.#expiresMs[this.#oldest & (this.#slots.length - 1)]! <= nowMs) this.#dropOldest()
     if (this.size >= this.#maxEntries) this.#dropOldest()
     else if (this.size === this.#slots.length) this.#grow(this.#slots.length * 2)
   }
@@ -176,14 +184,14 @@ export class AnsweredRequests<T extends object> {
     // One that is under way keeps its slot, for the answer and those who wait for it are still to come.
     if (slot.answer === null) this.#slots[at] = emptySlot()
     else slot.answer = null
-    const first = this.size > 0 ? this.#slots[this.#oldest & mask]!.position : this.#position
+    const first = this.size > 0 ? this.#positions[this.#oldest & mask]! : this.#position
     for (const chunk = Math.floor(first / CHUNK_BYTES); this.#oldestChunk < chunk; this.#oldestChunk++) {
       this.#spare = this.#chunks.get(this.#oldestChunk) ?? this.#spare
       this.#chunks.delete(this.#oldestChunk)
     }
   }
 
-  #keep(slot: Slot<T>, { bytes, from, to }: RequestBytes): void {
+  #keep(at: number, { bytes, from, to }: RequestBytes): void {
     const length = to - from
     if (length > MOST_REQUEST_BYTES) throw new RangeError(`a request of ${length} bytes is too long to be kept`)
     // None lies over two chunks.
@@ -196,13 +204,15 @@ export class AnsweredRequests<T extends object> {
       this.#spare = null
       this.#chunks.set(number, chunk)
     }
-    bytes.copy(chunk, this.#position % CHUNK_BYTES, from, to)
-    slot.position = this.#position
-    slot.length = length
+    if (length === bytes.length) chunk.set(bytes, this.#position % CHUNK_BYTES)
+    else bytes.copy(chunk, this.#position % CHUNK_BYTES, from, to)
+    this.#lengths[at] = length
     this.#position += length
   }
 
-  #bytesOf({ position, length }: Slot<T>): Buffer {
+  #bytesOf(at: number): Buffer {
+    const position = this.#positions[at]!
+    const length = this.#lengths[at]!
     const chunk = this.#chunks.get(Math.floor(position / CHUNK_BYTES))
     const start = position % CHUNK_BYTES
     return length === 0 || chunk === undefined ? Buffer.alloc(0) : chunk.subarray(start, start + length)
@@ -229,8 +239,9 @@ export class AnsweredRequests<T extends object> {
     for (let place = this.#home(hash); ; place = (place + 1) & mask) {
       const found = this.#index[place]!
       if (found === 0) return place
+      if (this.#hashes[found - 1] !== hash) continue
       const slot = this.#slots[found - 1]!
-      const isSame = slot.hash === hash && slot.requestId === requestId && slot.agent === agent
+      const isSame = slot.requestId === requestId && slot.agent === agent
       if (isSame && slot.revision === revision && slot.tenant === tenant) return place
     }
   }
@@ -238,14 +249,14 @@ export class AnsweredRequests<T extends object> {
   /** Takes a slot out of the index and closes the gap, so that no search ends too early. */
   #forget(at: number): void {
     const mask = this.#index.length - 1
-    let gap = this.#home(this.#slots[at]!.hash)
+    let gap = this.#home(this.#hashes[at]!)
     while (this.#index[gap] !== at + 1) {
       if (this.#index[gap] === 0) return
       gap = (gap + 1) & mask
     }
     this.#index[gap] = 0
     for (let place = (gap + 1) & mask; this.#index[place] !== 0; place = (place + 1) & mask) {
-      const home = this.#home(this.#slots[this.#index[place]! - 1]!.hash)
+      const home = this.#home(this.#hashes[this.#index[place]! - 1]!)
       if (((place - home) & mask) < ((place - gap) & mask)) continue
       this.#index[gap] = this.#index[place]!
       this.#index[place] = 0
@@ -254,16 +265,30 @@ export class AnsweredRequests<T extends object> {
   }
 
   #grow(count: number): void {
-    const before = this.#slots
-    this.#slots = Array.from({ length: count }, () => emptySlot<T>())
+    const before = {
+      slots: this.#slots,
+      hashes: this.#hashes,
+      expiresMs: this.#expiresMs,
+      positions: this.#positions,
+      lengths: this.#lengths,
+    }
     const indexed = new Set<number>([...this.#index].filter((found) => found > 0))
+    this.#slots = Array.from({ length: count }, () => emptySlot<T>())
+    this.#hashes = new Int32Array(count)
+    this.#expiresMs = new Float64Array(count)
+    this.#positions = new Float64Array(count)
+    this.#lengths = new Uint16Array(count)
     this.#index = new Int32Array(2 * count)
     for (let number = this.#oldest; number < this.#next; number++) {
-      const was = number & (before.length - 1)
-      const slot = before[was]!
+      const was = number & (before.slots.length - 1)
       const at = number & (count - 1)
+      const slot = before.slots[was]!
       this.#slots[at] = slot
-      if (indexed.has(was + 1)) this.#index[this.#placeOf(slot, slot.hash)] = at + 1
+      this.#hashes[at] = before.hashes[was]!
+      this.#expiresMs[at] = before.expiresMs[was]!
+      this.#positions[at] = before.positions[was]!
+      this.#lengths[at] = before.lengths[was]!
+      if (indexed.has(was + 1)) this.#index[this.#placeOf(slot, this.#hashes[at]!)] = at + 1
     }
   }
 }
@@ -275,10 +300,6 @@ function emptySlot<T>(): Slot<T> {
     revision: '',
     requestId: '',
     mark: '',
-    hash: 0,
-    expiresMs: 0,
-    position: 0,
-    length: 0,
     answer: null,
     takers: null,
   }

@@ -11,34 +11,29 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
   REQUIRE_APPROVAL: 'EFFECT_REQUIRE_APPROVAL',
 }
 
-/** A DecideResponse as the loader encodes it. */
+/** A DecideResponse as the loader encodes it: what the codec's bytes are held against. */
 export function toDecideResponse({ decisionId, requestId, decision, evaluationNs }: Answer): object {
-  return { decisionId, ...toDecisionFields(decision), evaluationNs, requestId }
-}
-
-/** The part of a DecideResponse that follows from the decision alone. */
-export function toDecisionFields(decision: Decision): DecisionFields {
   return {
+    decisionId,
     outcome: decision.outcome,
     reason: decision.reason,
     reasonCode: decision.reasonCode,
     matchedRules: decision.matched.map(toMatchedRule),
     obligations: decision.obligations,
-    approval:
-      decision.outcome === 'REQUIRE_APPROVAL' ? { requirements: decision.approvals.map(toRequirement) } : undefined,
+    approval: toApproval(decision),
     policyRevision: decision.policyRevision,
+    evaluationNs,
     monitoredRules: decision.monitored.map(toMatchedRule),
+    requestId,
     nearMisses: decision.nearMisses.map(toNearMiss),
   }
 }
 
-interface DecisionFields {
-  readonly monitoredRules: readonly object[]
-  readonly nearMisses: readonly object[]
-  readonly [field: string]: unknown
+export function toApproval({ outcome, approvals }: Decision): object | undefined {
+  return outcome === 'REQUIRE_APPROVAL' ? { requirements: approvals.map(toRequirement) } : undefined
 }
 
-function toMatchedRule(rule: MatchedRule): object {
+export function toMatchedRule(rule: MatchedRule): object {
   return {
     ruleId: rule.ruleId,
     policy: rule.policy,
@@ -65,7 +60,7 @@ function toRequirement(requirement: ApprovalRequirement): object {
   }
 }
 
-function toNearMiss(miss: NearMiss): object {
+export function toNearMiss(miss: NearMiss): object {
   return {
     ruleId: miss.ruleId,
     policy: miss.policy,

@@ -8,6 +8,7 @@ import { RpcError } from '../errors.js'
 import { LIMITS } from '../limits.js'
 import { name, optional, overLimit, plainName } from '../names.js'
 import { readStruct } from './struct.js'
+import { SubjectTable } from './subject-table.js'
 import { MalformedMessage, type Range, readerOf, WireReader } from './wire-reader.js'
 
 // Tags of DecideRequest, Subject and DecideBatchRequest: number << 3 | wire type. Fields of another wire type are unknown ones.
@@ -131,15 +132,25 @@ function orRefusal<T>(read: () => T): T | Refusal {
 /** An inner message, or one of two fields of which only one can be set, as far as it was seen. */
 interface Seen {
   readonly tag: number
-  readonly ranges: readonly Range[]
+  from: number
+  to: number
+  /** All pieces where there are several, the last of which is `from` to `to`. */
+  pieces: Range[] | null
 }
 
 /** Takes the next piece of the same field to those before; another field of the same oneof takes their place. */
-function seen(reader: WireReader, tag: number, before: Seen | null, merges: boolean): Seen {
+function see(reader: WireReader, tag: number, before: Seen | null, merges: boolean): Seen {
   const length = reader.length()
-  const range = { from: reader.at, to: reader.at + length }
-  reader.at = range.to
-  return { tag, ranges: merges && before?.tag === tag ? [...before.ranges, range] : [range] }
+  const from = reader.at
+  const to = from + length
+  reader.at = to
+  if (before === null || !merges || before.tag !== tag) return { tag, from, to, pieces: null }
+  const pieces = before.pieces ?? [{ from: before.from, to: before.to }]
+  return { tag, from, to, pieces: [...pieces, { from, to }] }
+}
+
+function rangesOf({ from, to, pieces }: Seen): readonly Range[] {
+  return pieces ?? [{ from, to }]
 }
 
 /** The order of the checks is that of the fields, so that what a refusal names does not depend on the sender's order. */
@@ -163,13 +174,13 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
         requestId = reader.text()
         break
       case AGENT:
-        agent = seen(reader, tag, agent, true)
+        agent = see(reader, tag, agent, true)
         break
       case PRINCIPAL:
-        principal = seen(reader, tag, principal, true)
+        principal = see(reader, tag, principal, true)
         break
       case SESSION_ID:
-        sessionId = reader.text()
+        sessionId = reader.name()
         break
       case DELEGATION_CHAIN:
         chain ??= []
@@ -183,11 +194,11 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
         break
       case ARGUMENTS_STRUCT:
       case ARGUMENTS_JSON:
-        args = seen(reader, tag, args, tag === ARGUMENTS_STRUCT)
+        args = see(reader, tag, args, tag === ARGUMENTS_STRUCT)
         break
       case CONTEXT_STRUCT:
       case CONTEXT_JSON:
-        context = seen(reader, tag, context, tag === CONTEXT_STRUCT)
+        context = see(reader, tag, context, tag === CONTEXT_STRUCT)
         break
       case EXPECTED_POLICY_REVISION:
         expectedPolicyRevision = reader.text()
@@ -205,8 +216,8 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
   return {
     call: {
       requestId: optional('request_id', requestId, LIMITS.requestIdBytes),
-      agent: readSubject(bytes, 'agent', agent),
-      principal: principal === null ? null : readSubject(bytes, 'principal', principal),
+      agent: subjectOf(bytes, 'agent', agent),
+      principal: principal === null ? null : subjectOf(bytes, 'principal', principal),
       sessionId: optional('session_id', sessionId),
       delegationChain: chain === null ? NO_CHAIN : checkedChain(chain),
       tool: plainName('tool', tool),
@@ -223,6 +234,20 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
   }
 }
 
+/** Subjects that were read before, by their bytes: an agent with the same labels makes call after call. */
+const subjects = new SubjectTable(1_024)
+
+function subjectOf(bytes: Buffer, field: string, message: Seen | null): Subject {
+  if (message === null) throw new RpcError('FIELD_REQUIRED', `${field} is missing`, { field })
+  if (message.pieces !== null) return readSubject(readerOf(bytes, message.pieces), field)
+  const { from, to } = message
+  const known = subjects.get(bytes, from, to)
+  if (known !== null) return known
+  const subject = readSubject(new WireReader(bytes, from, to), field)
+  subjects.set(bytes, from, to, subject)
+  return subject
+}
+
 function checkedChain(chain: readonly string[]): readonly string[] {
   const field = 'delegation_chain'
   if (chain.length > LIMITS.delegationChain) {
@@ -234,9 +259,8 @@ function checkedChain(chain: readonly string[]): readonly string[] {
   return chain
 }
 
-function readSubject(bytes: Buffer, field: string, message: Seen | null): Subject {
-  if (message === null) throw new RpcError('FIELD_REQUIRED', `${field} is missing`, { field })
-  const reader = readerOf(bytes, message.ranges)
+/** To the reader's end. */
+function readSubject(reader: WireReader, field: string): Subject {
   let id = ''
   let labels: Record<string, string> | null = null
   let count = 0
@@ -252,7 +276,7 @@ function readSubject(bytes: Buffer, field: string, message: Seen | null): Subjec
   name(idField[field] ?? field, id)
   if (count > LIMITS.labels) throw overLimit(`${field}.labels`, `has ${count} entries`, `${LIMITS.labels}`)
   if (fault !== null) throw fault
-  return { id, labels: labels ?? NO_LABELS }
+  return Object.freeze({ id, labels: labels === null ? NO_LABELS : Object.freeze(labels) })
 }
 
 /** Made once: most ids are well. */
@@ -298,11 +322,10 @@ function checkLabel(field: string, key: string, value: string, labels: Readonly<
 
 /** Both forms give the same values, so that decision and digest do not depend on the caller's choice. */
 function readObject(bytes: Buffer, field: 'arguments' | 'context', message: Seen, jsonTag: number): JsonObject {
-  const { ranges } = message
   const isJson = message.tag === jsonTag
   try {
-    if (isJson) return parseJsonBytes(bytes, ranges[0]!.from, ranges[0]!.to, JSON_LIMITS)
-    return boundedStruct(field, bytes, ranges)
+    if (isJson) return parseJsonBytes(bytes, message.from, message.to, JSON_LIMITS)
+    return boundedStruct(field, bytes, rangesOf(message))
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
     const form = isJson ? `${field}_json` : `${field}_struct`

@@ -1,11 +1,13 @@
 import type { MessageTypeDefinition } from '@grpc/proto-loader'
-import type { Decision } from '../../../model/decision.js'
+import type { Decision, MatchedRule } from '../../../model/decision.js'
+import { type Outcome, REASON_CODES } from '../../../model/outcome.js'
 import type { Answer } from '../../../pdp.js'
 import { RpcError } from '../errors.js'
-import { toDecisionFields } from '../to-response.js'
+import { toApproval, toMatchedRule, toNearMiss } from '../to-response.js'
 
 // DecideResponse, DecideResult and so on, byte for byte as proto-loader encodes them, fields of the value 0 included; a test holds
-// that. What follows from the Decision alone is encoded once by the loader itself, for equal answers are one frozen Decision.
+// that. What follows from the Decision alone is encoded once, its inner messages by the loader itself, for equal answers are one
+// frozen Decision.
 
 type Encode = (message: object) => Buffer
 
@@ -24,7 +26,12 @@ export interface StreamResult {
   readonly result: Result
 }
 
+// Tags of DecideResponse: number << 3 | wire type.
 const DECISION_ID = 0x0a
+const OUTCOME = 0x10
+const REASON = 0x1a
+const REASON_CODE = 0x20
+const POLICY_REVISION = 0x42
 const EVALUATION_NS = 0x48
 const REQUEST_ID = 0x5a
 
@@ -41,6 +48,7 @@ interface Encoded {
 
 export class ReplyEncoder {
   readonly #encoded = new WeakMap<Decision, Encoded>()
+  readonly #rules = new WeakMap<MatchedRule, Buffer>()
   readonly #response: Encode
   readonly #error: Encode
   /** The decision asked for last: many calls in a row get the same answer. */
@@ -113,8 +121,10 @@ export class ReplyEncoder {
       const isError = result instanceof RpcError
       bytes[at++] = ((isError ? field + 1 : field) << 3) | 2
       at = writeVarint(bytes, at, inner[i]!)
-      if (isError) at += (parts[i] as Buffer).copy(bytes, at)
-      else at = writeResponse(bytes, at, result, parts[i] as Encoded)
+      if (isError) {
+        bytes.set(parts[i] as Buffer, at)
+        at += inner[i]!
+      } else at = writeResponse(bytes, at, result, parts[i] as Encoded)
     }
     return bytes
   }
@@ -136,31 +146,78 @@ export class ReplyEncoder {
   }
 
   #encode(decision: Decision): Encoded {
-    const { monitoredRules, nearMisses, ...others } = toDecisionFields(decision)
-    const head = this.#response(others)
-    const middle = this.#response({ monitoredRules })
-    const tail = this.#response({ nearMisses })
+    const { obligations, monitored, nearMisses } = decision
+    const approval = toApproval(decision)
+    const others = obligations.length > 0 || approval !== undefined
+    const head = Buffer.concat([
+      numberField(OUTCOME, OUTCOMES[decision.outcome]),
+      textField(REASON, decision.reason),
+      numberField(REASON_CODE, REASON_CODES.indexOf(decision.reasonCode) + 1),
+      ...decision.matched.map((rule) => this.#rule(rule)),
+      others ? this.#response({ obligations, approval }) : NOTHING,
+      textField(POLICY_REVISION, decision.policyRevision),
+    ])
+    const middle = monitored.length > 0 ? this.#response({ monitoredRules: monitored.map(toMatchedRule) }) : NOTHING
+    const tail = nearMisses.length > 0 ? this.#response({ nearMisses: nearMisses.map(toNearMiss) }) : NOTHING
     return { head, middle, tail, length: head.length + middle.length + tail.length }
   }
+
+  /** A rule with its tag and length; the same rules come in many answers. */
+  #rule(rule: MatchedRule): Buffer {
+    let bytes = this.#rules.get(rule)
+    if (bytes === undefined) {
+      bytes = this.#response({ matchedRules: [toMatchedRule(rule)] })
+      this.#rules.set(rule, bytes)
+    }
+    return bytes
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+/** Numbers of the proto's enum, in which 0 is nobody's. */
+const OUTCOMES: Readonly<Record<Outcome, number>> = { ALLOW: 1, DENY: 2, REQUIRE_APPROVAL: 3 }
+
+function numberField(tag: number, value: number): Buffer {
+  const bytes = Buffer.alloc(1 + varintLength(value), tag)
+  writeVarint(bytes, 1, value)
+  return bytes
+}
+
+function textField(tag: number, text: string): Buffer {
+  const bytes = Buffer.alloc(textLength(text))
+  writeText(bytes, 0, tag, text)
+  return bytes
 }
 
 function responseLength({ decisionId, requestId, evaluationNs }: Answer, encoded: Encoded): number {
   return encoded.length + textLength(decisionId) + textLength(requestId) + 1 + varintLength(evaluationNs)
 }
 
-function writeResponse(bytes: Buffer, from: number, answer: Answer, encoded: Encoded): number {
+function writeResponse(bytes: Buffer, from: number, answer: Answer, { head, middle, tail }: Encoded): number {
   let at = writeText(bytes, from, DECISION_ID, answer.decisionId)
-  at += encoded.head.copy(bytes, at)
+  bytes.set(head, at)
+  at += head.length
   bytes[at++] = EVALUATION_NS
   at = writeVarint(bytes, at, answer.evaluationNs)
-  if (encoded.middle.length > 0) at += encoded.middle.copy(bytes, at)
-  at = writeText(bytes, at, REQUEST_ID, answer.requestId)
-  if (encoded.tail.length > 0) at += encoded.tail.copy(bytes, at)
-  return at
+  if (middle.length > 0) bytes.set(middle, at)
+  at = writeText(bytes, at + middle.length, REQUEST_ID, answer.requestId)
+  if (tail.length > 0) bytes.set(tail, at)
+  return at + tail.length
+}
+
+/** Ids are short and of ASCII: looked at and written here for as long as they are, for a call into the runtime costs more. */
+const MOST_LOOKED_AT = 0x7f
+
+function isShortAscii(text: string): boolean {
+  const { length } = text
+  if (length > MOST_LOOKED_AT) return false
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
 }
 
 /** Of a field with its tag and length. */
 function textLength(text: string): number {
+  if (isShortAscii(text)) return 2 + text.length
   const length = Buffer.byteLength(text)
   return 1 + varintLength(length) + length
 }
@@ -168,24 +225,14 @@ function textLength(text: string): number {
 function writeText(bytes: Buffer, from: number, tag: number, text: string): number {
   let at = from
   bytes[at++] = tag
-  const { length } = text
-  if (length < 0x80) {
-    // Ids are short and of ASCII; written here for as long as they are.
-    const start = at + 1
-    let i = 0
-    for (; i < length; i++) {
-      const unit = text.charCodeAt(i)
-      if (unit > 0x7f) break
-      bytes[start + i] = unit
-    }
-    if (i === length) {
-      bytes[at] = length
-      return start + length
-    }
+  if (!isShortAscii(text)) {
+    at = writeVarint(bytes, at, Buffer.byteLength(text))
+    return at + bytes.write(text, at, 'utf8')
   }
-  const size = Buffer.byteLength(text)
-  at = writeVarint(bytes, at, size)
-  return at + bytes.write(text, at, 'utf8')
+  const { length } = text
+  bytes[at++] = length
+  for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i)
+  return at + length
 }
 
 /** @param value a whole number from 0 to 2^53 */
