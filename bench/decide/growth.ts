@@ -11,7 +11,7 @@ import { naiveDecide } from '../../test/reference/naive.js'
 import { cpuNsEach, UNCOUNTED } from '../support/cpu.js'
 import { collect, liveBytes } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
-import { checkSources, type Workload } from '../support/workload.js'
+import { checkSources, distinctCalls, type Workload } from '../support/workload.js'
 import { FleetOfTools, RareLimits } from '../support/workloads.js'
 import { FACTS } from './peers/portcullis.js'
 
@@ -59,8 +59,7 @@ export async function measureGrowth(limits: GrowthLimits): Promise<readonly Grow
 }
 
 function prepare(workload: WorkloadName, rules: number, { calls: count }: GrowthLimits): Case {
-  const caller: Workload = new WORKLOADS[workload](seededDraw(SEED + 1), rules)
-  const calls = Array.from({ length: count }, () => caller.call())
+  const calls = distinctCalls(new WORKLOADS[workload](seededDraw(SEED + 1), rules), count)
   const before = liveBytes()
   const loaded = load(new WORKLOADS[workload](seededDraw(SEED), rules), rules, calls)
   const bytesARule = (liveBytes() - before) / rules

@@ -187,7 +187,7 @@ function notes(): readonly string[] {
   return [
     ...(options.alone ? [] : [compared]),
     naive,
-    `${inThousands(SIZES.at(-1)!)} rules against 1k: ${flat.join(', ')}.`,
+    ...(options.quick ? [] : [`${inThousands(SIZES.at(-1)!)} rules against 1k: ${flat.join(', ')}.`]),
     'Medians of alternated rounds; CPU time of the process, collector and compiler threads included.',
   ]
 }

@@ -4,7 +4,7 @@ import type { Outcome } from '../../src/model/outcome.js'
 import { cpuNsEach, cpuNsEachAsync, UNCOUNTED } from '../support/cpu.js'
 import { collect } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
-import { checkSources, type Workload } from '../support/workload.js'
+import { checkSources, distinctCalls, type Workload } from '../support/workload.js'
 import type { OpenPeer, Peer } from './peer.js'
 import { casbin } from './peers/casbin.js'
 import { casl } from './peers/casl.js'
@@ -64,7 +64,7 @@ export async function measureVersus(
 async function openAll(workload: Workload, limits: VersusLimits, peers: readonly Peer[]): Promise<readonly Opened[]> {
   const bundle = checkSources(workload.sources())
   const plain = toPlain(bundle, workload.tools)
-  const calls = Array.from({ length: limits.calls }, () => workload.call())
+  const calls = distinctCalls(workload, limits.calls)
   const startedMs = performance.now()
   const ours = openOurs(bundle, calls)
   const opened: Opened[] = [{ name: OURS, engine: ours, loadMs: performance.now() - startedMs, compared: calls.length }]

@@ -12,6 +12,20 @@ export interface Workload {
   call(): Call
 }
 
+/**
+ * The next calls, no two of them alike: a call that comes again flatters every cache.
+ * @throws {RangeError} when the workload hardly has so many
+ */
+export function distinctCalls(workload: Workload, count: number): readonly Call[] {
+  const calls = new Map<string, Call>()
+  for (let drawn = 0; calls.size < count; drawn++) {
+    if (drawn > 10 * count) throw new RangeError(`the workload has only ${calls.size} different calls of ${count}`)
+    const call = workload.call()
+    calls.set(JSON.stringify(call), call)
+  }
+  return [...calls.values()]
+}
+
 /** @throws {Error} with the first diagnostic when the text has an error */
 export function checkSources(sources: SourceBundle): CheckedBundle {
   const bundle = checkBundle(sources)
