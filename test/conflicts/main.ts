@@ -19,7 +19,7 @@ const USAGE = `npm run corpus -- [COMMAND] [options]
   write FILE          write the corpus; with the ending .gz compressed
   answer FILE         write the answers of this engine
   check FILE          compare the answers of another engine with the corpus
-  cedar PATH          translate a Cedar corpus (a folder, or corpus-tests.tar.gz) and compare decisions
+  cedar [PATH]        translate a Cedar corpus (a folder, or corpus-tests.tar.gz; CEDAR_CORPUS where left out)
 options
   --json              one JSON object on the last line
   --seed N            ${SEED}; another one is another corpus
@@ -56,6 +56,7 @@ async function main(): Promise<number> {
   }
   const [command, file] = positionals
   if (command === undefined) return runGenerated(options, values.digest)
+  if (command === 'cedar') return cedar(file ?? process.env['CEDAR_CORPUS'], options)
   if (file === undefined) throw new Error(`\`${command}\` needs a path\n${USAGE}`)
   switch (command) {
     case 'run':
@@ -143,16 +144,35 @@ function check(file: string, options: Options): number {
   return tally.mismatches.length === 0 && missing === 0 && unknown === 0 ? 0 : 1
 }
 
+/** The public corpus of Cedar, or any in its format: github.com/cedar-policy/cedar-integration-tests. */
+async function cedar(file: string | undefined, { json }: Options): Promise<number> {
+  if (file === undefined) throw new Error(`\`cedar\` needs a path, or one in CEDAR_CORPUS\n${USAGE}`)
+  const { readTree } = await import('../cedar/archive.js')
+  const { runCedar } = await import('../cedar/run.js')
+  const { mismatches, inexpressible, ...counts } = runCedar(readTree(file))
+  for (const [name, count] of Object.entries(counts)) console.log(`${name.padEnd(16)}${String(count).padStart(8)}`)
+  const skipped = [...inexpressible].sort(([, a], [, b]) => b - a)
+  console.log('\nnot expressible')
+  for (const [reason, count] of skipped) console.log(`${String(count).padStart(8)}  ${reason}`)
+  for (const mismatch of mismatches.slice(0, SHOWN)) console.log(mismatch)
+  const result = { ...counts, mismatches: mismatches.length, inexpressible: Object.fromEntries(skipped) }
+  if (json) console.log(JSON.stringify({ ...result, ...surroundings() }))
+  return mismatches.length === 0 ? 0 : 1
+}
+
+function surroundings(): { readonly machine: unknown; readonly versions: unknown } {
+  const machine = { cpu: os.cpus()[0]?.model ?? '', cores: os.cpus().length, platform: `${os.platform()} ${os.arch()}` }
+  return { machine, versions: { node: process.version, icu: process.versions.icu ?? '' } }
+}
+
 function report(tally: Tally, { json, seed }: Options, more: Readonly<Record<string, unknown>>): void {
   console.log(tally.table(CLASSES))
   for (const mismatch of tally.mismatches.slice(0, SHOWN)) console.log(describe(mismatch))
   if (tally.mismatches.length > SHOWN) console.log(`… and ${tally.mismatches.length - SHOWN} more`)
   if (!json) return
   const { sets, requests, mismatches, classes } = tally
-  const machine = { cpu: os.cpus()[0]?.model ?? '', cores: os.cpus().length, platform: `${os.platform()} ${os.arch()}` }
-  const versions = { node: process.version, icu: process.versions.icu ?? '' }
   const result = { sets, requests, mismatches: mismatches.length, classes: Object.fromEntries(classes), seed, ...more }
-  console.log(JSON.stringify({ ...result, machine, versions }))
+  console.log(JSON.stringify({ ...result, ...surroundings() }))
 }
 
 function describe({ set, request, fields, expected, actual }: Mismatch): string {
