@@ -3,7 +3,7 @@ import { compilePolicySet } from '../../src/compiler/compile.js'
 import { CompileError } from '../../src/compiler/compile-error.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
-import { checkBundle, ParseCache } from '../../src/language/check.js'
+import { BundleCache, checkBundle } from '../../src/language/check.js'
 import type { Call } from '../../src/model/call.js'
 import type { JsonObject, JsonValue } from '../../src/model/json.js'
 import { parseJson } from '../../src/model/parse-json.js'
@@ -48,7 +48,7 @@ export interface CedarResult {
 }
 
 const LIMITS = { maxBytes: 64 * 1024 * 1024, maxDepth: 64 }
-const CACHE = new ParseCache()
+const CACHE = new BundleCache()
 
 /** Translates every test of a tree, decides its requests and compares decisions and the policies that made them. */
 export function runCedar(files: ReadonlyMap<string, string>): CedarResult {

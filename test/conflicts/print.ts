@@ -131,7 +131,7 @@ class Printer {
     const parameters = [...holes.values()]
     const given = [...holes.keys()].map((part) => this.#argument(part))
     const body = this.#clauses(rule, holes)
-    const name = `t_${id.toLowerCase()}`
+    const name = `t_${id}`
     return [
       `template ${name}(${parameters.join(', ')}) {\n${body}\n}`,
       `use ${name}(${given.join(', ')}) as ${id}`,
