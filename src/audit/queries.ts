@@ -22,7 +22,7 @@ const TAIL_WINDOW_MS = 3_600_000
 
 const COLUMNS =
   'event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, environment, agent_id, principal, session_id, request_id, tool, ' +
-  'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_hash, violation, evaluation_ns'
+  'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns'
 const IN_PERIOD =
   "tenant = {tenant:String} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 
@@ -210,7 +210,7 @@ function toEvent(row: Row): StoredEvent {
     monitoredRuleIds: texts(row, 'monitored_rule_ids'),
     policyRevision: text(row, 'policy_revision'),
     argumentsJson: text(row, 'arguments'),
-    argumentsDigest: text(row, 'arguments_hash'),
+    argumentsDigest: text(row, 'arguments_sha256'),
     violation: row['violation'] === true || row['violation'] === 1,
     evaluationNs: number(row, 'evaluation_ns'),
   }

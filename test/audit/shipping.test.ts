@@ -81,6 +81,7 @@ function tripped(store: AuditStore, insert: (table: AuditTable, ndjson: Buffer) 
     migrate: () => store.migrate(),
     insert,
     seqsInRange: (writer, from, to) => store.seqsInRange(writer, from, to),
+    countRange: (writer, from, to) => store.countRange(writer, from, to),
     query: (sql, params, limits) => store.query(sql, params, limits),
     settle: () => store.settle(),
     close: () => store.close(),
@@ -130,6 +131,10 @@ t.test('rows that the store lost after it had them are sent again', async (t) =>
         .filter((line) => !/"seq":1[1-5],/.test(line))
       await store.insert(table, Buffer.from(kept.join('\n')))
     }),
+    countRange: async (writer, from, to) => {
+      const { rows } = await store.countRange(writer, from, to)
+      return rows > 0 ? { rows: to - from + 1, distinct: to - from + 1 } : { rows, distinct: 0 }
+    },
     seqsInRange: async (writer, from, to) => {
       const seqs = new Map(await store.seqsInRange(writer, from, to))
       if (seqs.size > 0) for (let seq = from; seq <= to; seq++) seqs.set(seq, 1)

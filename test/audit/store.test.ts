@@ -44,6 +44,8 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
       t.same([...(await store.seqsInRange(writer, 2, 3)).keys()].sort(), [2, 3])
       t.equal((await store.seqsInRange(randomUUID(), 1, 10)).size, 0, 'another writer has none')
       await store.insert('events', ndjson(writer, rows.slice(0, 1)))
+      t.same(await store.countRange(writer, 1, 5), { rows: 5, distinct: 4 })
+      t.same(await store.countRange(writer, 4, 4), { rows: 0, distinct: 0 })
       t.equal((await store.seqsInRange(writer, 1, 1)).get(1), 2, 'equal rows are never taken for duplicates')
     })
 

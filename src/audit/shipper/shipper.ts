@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isUuid, uuidv7 } from '../../model/uuid.js'
 import { makeFolder } from '../folders.js'
 import { rowsOfSegment, type SpooledRow, SpoolReader } from '../spool/reader.js'
-import { listSegments } from '../spool/segments.js'
+import { listSegments, type SegmentFile } from '../spool/segments.js'
 import { type AuditStore, StoreError } from '../store/audit-store.js'
 import { wellFormed } from '../well-formed.js'
 
@@ -14,9 +14,9 @@ export interface ShipperOptions {
   readonly stateFolder: string
   readonly writerId: string
   readonly store: AuditStore
-  /** Rows of one insert. @default 10_000 */
+  /** Rows of one insert, which come from one segment. @default 50_000 */
   readonly maxRows?: number
-  /** Bytes of one insert. @default 8 MiB */
+  /** Bytes of one insert. @default 16 MiB */
   readonly maxBytes?: number
   /** Least time between two inserts that are not full. @default 1_000 */
   readonly flushMs?: number
@@ -74,8 +74,8 @@ export class Shipper {
 
   constructor(options: ShipperOptions) {
     this.#options = {
-      maxRows: 10_000,
-      maxBytes: 8 * 1024 * 1024,
+      maxRows: 50_000,
+      maxBytes: 16 * 1024 * 1024,
       flushMs: 1_000,
       pollMs: 100,
       keepMs: 900_000,
@@ -196,6 +196,8 @@ export class Shipper {
     const first = rows[0]
     const last = rows.at(-1)
     if (!first || !last) return []
+    const isRun = last.seq - first.seq + 1 === rows.length
+    if (isRun && (await this.#hasRange(first.seq, last.seq))) return []
     const stored = await this.#store.seqsInRange(this.#options.writerId, first.seq, last.seq)
     let duplicates = 0
     for (const copies of stored.values()) duplicates += copies - 1
@@ -206,6 +208,13 @@ export class Shipper {
       this.#update({ duplicates: this.#status.duplicates + duplicates })
     }
     return rows.filter((row) => !stored.has(row.seq))
+  }
+
+  /** True when every number from `from` to `to` is in the store, once. */
+  async #hasRange(from: number, to: number): Promise<boolean> {
+    const count = to - from + 1
+    const { rows, distinct } = await this.#store.countRange(this.#options.writerId, from, to)
+    return rows === count && distinct === count
   }
 
   /** Inserts rows; one that the store refuses goes to the dead letters, and a stand-in takes its number. */
@@ -284,8 +293,7 @@ export class Shipper {
       if (!next || next.firstSeq - 1 > this.#status.storedSeq) break
       const modifiedMs = statSync(segment.path, { throwIfNoEntry: false })?.mtimeMs ?? 0
       if (Date.now() - modifiedMs < this.#options.keepMs) break
-      const rows = rowsOfSegment(segment.path).filter((row) => row.seq <= this.#status.storedSeq)
-      const missing = await this.#missing(rows)
+      const missing = await this.#missingOf(segment, next.firstSeq - 1)
       if (missing.length > 0) {
         this.#options.onProblem(
           `audit store: lost ${missing.length} rows that it had confirmed; they are sent again from ${segment.path}`,
@@ -297,6 +305,12 @@ export class Shipper {
     }
     const spoolBytes = listSegments(this.#options.spoolFolder).reduce((sum, segment) => sum + sizeOf(segment.path), 0)
     if (spoolBytes !== this.#status.spoolBytes) this.#update({ spoolBytes })
+  }
+
+  /** Rows of a segment up to a number that the store does not have. What is behind it the next segment has too. */
+  async #missingOf(segment: SegmentFile, to: number): Promise<readonly SpooledRow[]> {
+    if (to < segment.firstSeq || (await this.#hasRange(segment.firstSeq, to))) return []
+    return this.#missing(rowsOfSegment(segment.path).filter((row) => row.seq <= to))
   }
 
   /** Repeats until it succeeds, or undefined when the shipper stops; each failure is told and followed by a longer pause. */
@@ -381,7 +395,6 @@ function standIn(row: SpooledRow, writerId: string): SpooledRow {
     kind: 'quarantined',
     tenant: typeof given['tenant'] === 'string' ? wellFormed(given['tenant']) : '',
     outcome: 'NONE',
-    arguments_hash: '',
     reason: 'the store refused this row; see dead_letter',
   })
   return { seq: row.seq, payload: Buffer.from(line) }

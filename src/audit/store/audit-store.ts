@@ -24,11 +24,18 @@ export interface AuditStore {
   insert(table: AuditTable, ndjson: Buffer): Promise<void>
   /** Which sequence numbers of `from` to `to`, both inclusive, are stored, each with the number of its rows. */
   seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>>
+  /** How many rows, and how many different numbers, of `from` to `to`, both inclusive, are stored. Far cheaper than the numbers. */
+  countRange(writerId: string, from: number, to: number): Promise<RangeCount>
   /** One SELECT without FORMAT and SETTINGS; at most `maxRows` rows and `maxMs` milliseconds. */
   query(sql: string, params: QueryParams, limits?: QueryLimits): Promise<readonly Row[]>
   /** Waits until no insert that this process or a dead one sent can still arrive. */
   settle(): Promise<void>
   close(): Promise<void>
+}
+
+export interface RangeCount {
+  readonly rows: number
+  readonly distinct: number
 }
 
 export interface QueryLimits {
@@ -131,6 +138,17 @@ export function seqsInRangeSql(database: string): string {
     `SELECT seq, count() AS copies FROM ${database}.events ` +
     'WHERE writer_id = {writer:String} AND seq BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY seq'
   )
+}
+
+export function countRangeSql(database: string): string {
+  return (
+    `SELECT count() AS stored, uniqExact(seq) AS distinct_seqs FROM ${database}.events ` +
+    'WHERE writer_id = {writer:String} AND seq BETWEEN {from:UInt64} AND {to:UInt64}'
+  )
+}
+
+export function toCount([row]: readonly Row[]): RangeCount {
+  return { rows: Number(row?.['stored'] ?? 0), distinct: Number(row?.['distinct_seqs'] ?? 0) }
 }
 
 export function toSeqs(rows: readonly Row[]): ReadonlyMap<number, number> {

@@ -5,13 +5,16 @@ import { makeFolder } from '../folders.js'
 import {
   type AuditStore,
   type AuditTable,
+  countRangeSql,
   insertSettings,
   limitedSql,
   type QueryLimits,
   type QueryParams,
+  type RangeCount,
   type Row,
   StoreError,
   seqsInRangeSql,
+  toCount,
   toSeqs,
   toStoreError,
 } from './audit-store.js'
@@ -96,6 +99,11 @@ class ChdbStore implements AuditStore {
   async seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>> {
     const sql = limitedSql(seqsInRangeSql(this.database), { maxRows: to - from + 1, maxMs: 60_000 })
     return toSeqs(await run(this.#writer, sql, { writer: writerId, from, to }))
+  }
+
+  async countRange(writerId: string, from: number, to: number): Promise<RangeCount> {
+    const sql = limitedSql(countRangeSql(this.database), { maxRows: 1, maxMs: 60_000 })
+    return toCount(await run(this.#writer, sql, { writer: writerId, from, to }))
   }
 
   async query(sql: string, params: QueryParams, limits: QueryLimits = {}): Promise<readonly Row[]> {

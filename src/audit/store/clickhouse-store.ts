@@ -6,13 +6,16 @@ import {
   type AuditStore,
   type AuditTable,
   checkDatabaseName,
+  countRangeSql,
   insertSettings,
   limitedSql,
   type QueryLimits,
   type QueryParams,
+  type RangeCount,
   type Row,
   StoreError,
   seqsInRangeSql,
+  toCount,
   toSeqs,
   toStoreError,
 } from './audit-store.js'
@@ -78,6 +81,11 @@ class ClickHouseStore implements AuditStore {
   async seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>> {
     const sql = limitedSql(seqsInRangeSql(this.database), { maxRows: to - from + 1, maxMs: this.#requestMs })
     return toSeqs(await this.#run(sql, { writer: writerId, from, to }))
+  }
+
+  async countRange(writerId: string, from: number, to: number): Promise<RangeCount> {
+    const sql = limitedSql(countRangeSql(this.database), { maxRows: 1, maxMs: this.#requestMs })
+    return toCount(await this.#run(sql, { writer: writerId, from, to }))
   }
 
   async query(sql: string, params: QueryParams, limits: QueryLimits = {}): Promise<readonly Row[]> {

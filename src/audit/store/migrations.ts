@@ -87,7 +87,7 @@ FROM ${db}.events GROUP BY writer_id`,
       `ALTER TABLE ${db}.events MODIFY COLUMN schema_v UInt8 DEFAULT 1,
   MODIFY COLUMN kind LowCardinality(String) DEFAULT 'decision',
   MODIFY COLUMN arguments_bytes UInt32 DEFAULT length(arguments) CODEC(T64, ZSTD),
-  MODIFY COLUMN arguments_hash String DEFAULT lower(hex(SHA256(arguments))) CODEC(ZSTD)`,
+  ADD COLUMN IF NOT EXISTS arguments_sha256 String ALIAS if(arguments_hash = '', lower(hex(SHA256(arguments))), arguments_hash)`,
     ],
   },
 ]
