@@ -9,7 +9,9 @@ import type {
 } from '../model/audit-queries.js'
 import type { Outcome } from '../model/outcome.js'
 import { isUuid, uuidv7TimeMs } from '../model/uuid.js'
+import { cutPeriod, type Pieces } from './pieces.js'
 import type { QueryLimits, QueryParams, Row } from './store/audit-store.js'
+import { closedSpansSql, DAY_SECONDS, HOUR_SECONDS } from './store/roll-ups.js'
 
 /** Runs one SELECT with typed parameters. */
 export type RunQuery = (sql: string, params: QueryParams, limits?: QueryLimits) => Promise<readonly Row[]>
@@ -20,6 +22,8 @@ const ID_SLACK_MS = 2_000
 /** A tail looks this far back from the newest event that it has seen, for writers whose rows arrive late. */
 const TAIL_WINDOW_MS = 3_600_000
 
+const SETTLE_MS = 5_000
+
 const COLUMNS =
   'event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, environment, agent_id, principal, session_id, request_id, tool, ' +
   'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns'
@@ -28,16 +32,22 @@ const IN_PERIOD =
 
 /**
  * The analyst's questions as SQL. Every statement is bound to one tenant and one period by the sort key, every value is a
- * typed parameter, and rows and time are capped.
+ * typed parameter or a number, and rows and time are capped.
+ *
+ * @param settleMs how old a roll-up must be to be used: what reopened its span has arrived by then
  */
-export function auditQueries(run: RunQuery, database = 'audit'): AuditQueries {
+export function auditQueries(run: RunQuery, database = 'audit', settleMs = SETTLE_MS): AuditQueries {
   const events = `${database}.events`
 
   async function totals(tenant: string, period: Period): Promise<Totals> {
+    const { spans, rows: rest } = await sourcesOf(period)
     const [row] = await run(
-      `SELECT count() AS total, countIf(outcome = 'ALLOW') AS allowed, countIf(outcome = 'REQUIRE_APPROVAL') AS require_approval,
-countIf(outcome = 'DENY') AS denied FROM ${events} WHERE ${IN_PERIOD} AND kind = 'decision'`,
-      { tenant, ...bounds(period) },
+      `SELECT sum(decisions) AS total, sum(allowed) AS allowed, sum(require_approval) AS require_approval, sum(denied) AS denied FROM (
+SELECT sum(decisions) AS decisions, sum(allowed) AS allowed, sum(require_approval) AS require_approval, sum(denied) AS denied
+FROM ${database}.agent_spans WHERE tenant = {tenant:String} AND ${spans}
+UNION ALL SELECT count(), countIf(outcome = 'ALLOW'), countIf(outcome = 'REQUIRE_APPROVAL'), countIf(outcome = 'DENY')
+FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision')`,
+      { tenant },
     )
     return {
       total: number(row, 'total'),
@@ -48,11 +58,15 @@ countIf(outcome = 'DENY') AS denied FROM ${events} WHERE ${IN_PERIOD} AND kind =
   }
 
   async function topViolations(tenant: string, period: Period, limit: number): Promise<readonly Violation[]> {
+    const { spans, rows: rest } = await sourcesOf(period)
     const rows = await run(
-      `SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, argMax(rule_description, ts) AS description,
-count() AS violations, uniqExact(agent_id) AS agents FROM ${events} WHERE ${IN_PERIOD} AND kind = 'decision' AND violation
+      `SELECT rule, policy, argMax(description, last_ts) AS description, sum(count) AS violations, uniqExact(agent_id) AS agents FROM (
+SELECT rule, policy, agent_id, violations AS count, description, last_ts FROM ${database}.rule_spans
+WHERE tenant = {tenant:String} AND ${spans}
+UNION ALL SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, agent_id, count(), argMax(rule_description, ts), max(ts)
+FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' AND violation GROUP BY rule, policy, agent_id)
 GROUP BY rule, policy ORDER BY violations DESC, agents DESC, policy, rule LIMIT {limit:UInt32}`,
-      { tenant, ...bounds(period), limit: capped(limit) },
+      { tenant, limit: capped(limit) },
     )
     return rows.map((row) => ({
       ruleId: text(row, 'rule'),
@@ -64,16 +78,60 @@ GROUP BY rule, policy ORDER BY violations DESC, agents DESC, policy, rule LIMIT 
   }
 
   async function riskiestAgents(tenant: string, period: Period, limit: number): Promise<readonly RiskyAgent[]> {
+    const { spans, rows: rest } = await sourcesOf(period)
     const rows = await run(
-      `SELECT agent_id, countIf(violation) AS violations, count() AS decisions FROM ${events} WHERE ${IN_PERIOD} AND kind = 'decision'
+      `SELECT agent_id, sum(bad) AS violations, sum(all) AS decisions FROM (
+SELECT agent_id, violations AS bad, decisions AS all FROM ${database}.agent_spans WHERE tenant = {tenant:String} AND ${spans}
+UNION ALL SELECT agent_id, countIf(violation), count() FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' GROUP BY agent_id)
 GROUP BY agent_id HAVING violations > 0 ORDER BY violations DESC, violations / decisions DESC, agent_id LIMIT {limit:UInt32}`,
-      { tenant, ...bounds(period), limit: capped(limit) },
+      { tenant, limit: capped(limit) },
     )
     return rows.map((row) => ({
       agent: text(row, 'agent_id'),
       violations: number(row, 'violations'),
       decisions: number(row, 'decisions'),
     }))
+  }
+
+  /** Where the rows of a period are summed up already, and where they have to be read, as conditions. */
+  async function sourcesOf(period: Period): Promise<{ readonly spans: string; readonly rows: string }> {
+    const { from, until } = bounds(period)
+    // In a subquery, so that it is one moment for the whole statement.
+    const asOf = `(SELECT toUnixTimestamp64Micro(now64(6)) - ${settleMs * 1_000})`
+    const within = `start >= ${dateTime(from)} AND start < ${dateTime(until)}`
+    const rows = await run(
+      `WITH ${asOf} AS as_of SELECT seconds, toUnixTimestamp(start) AS start_seconds, toString(as_of) AS as_of_text
+FROM (${closedSpansSql(database, `${within} AND version <= as_of`)}) ORDER BY seconds DESC, start DESC`,
+      {},
+      { maxRows: 100_000 },
+    )
+    const startsOf = (seconds: number): ReadonlySet<number> =>
+      new Set(rows.filter((row) => row['seconds'] === seconds).map((row) => number(row, 'start_seconds') * 1_000))
+    const pieces = cutPeriod(
+      { fromMs: from, untilMs: until },
+      { days: startsOf(DAY_SECONDS), hours: startsOf(HOUR_SECONDS) },
+    )
+    return toConditions(pieces, rows[0] === undefined ? '0' : text(rows[0], 'as_of_text'))
+  }
+
+  /** Of each span that version counts which counted when the period was cut: one that changes meanwhile is not counted twice. */
+  function toConditions({ days, hours, rows }: Pieces, asOf: string): { spans: string; rows: string } {
+    const within = (seconds: number, periods: readonly Period[]): string[] =>
+      periods.map(
+        ({ fromMs, untilMs }) =>
+          `seconds = ${seconds} AND start >= ${dateTime(fromMs)} AND start < ${dateTime(untilMs)}`,
+      )
+    const spans = [...within(DAY_SECONDS, days), ...within(HOUR_SECONDS, hours)].join(' OR ')
+    const ranges = rows
+      .map(({ fromMs, untilMs }) => `ts >= ${timestamp(fromMs)} AND ts < ${timestamp(untilMs)}`)
+      .join(' OR ')
+    return {
+      spans:
+        spans === ''
+          ? '0'
+          : `(${spans}) AND (seconds, start, version) IN (${closedSpansSql(database, `version <= ${asOf} AND (${spans})`)})`,
+      rows: ranges === '' ? '0' : `(${ranges})`,
+    }
   }
 
   async function get(tenant: string, decisionId: string): Promise<StoredEvent | null> {
@@ -182,6 +240,15 @@ function isWriterEntry(entry: unknown): entry is [string, number] {
 }
 
 const MAX_TIME_MS = 4_102_444_800_000
+
+/** SQL of a time in milliseconds, which is a number of ours and never a text from outside. */
+function timestamp(ms: number): string {
+  return `fromUnixTimestamp64Milli(${Math.trunc(ms)}, 'UTC')`
+}
+
+function dateTime(ms: number): string {
+  return `toDateTime(${Math.trunc(ms / 1_000)}, 'UTC')`
+}
 
 function bounds(period: Period): { from: number; until: number } {
   const clamped = (ms: number): number => Math.min(MAX_TIME_MS, Math.max(0, Math.trunc(Number.isFinite(ms) ? ms : 0)))

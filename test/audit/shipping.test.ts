@@ -78,6 +78,7 @@ const rows = (count: number): string[] => Array.from({ length: count }, () => ro
 function tripped(store: AuditStore, insert: (table: AuditTable, ndjson: Buffer) => Promise<void>): AuditStore {
   return {
     database: store.database,
+    rollUps: store.rollUps,
     migrate: () => store.migrate(),
     insert,
     seqsInRange: (writer, from, to) => store.seqsInRange(writer, from, to),

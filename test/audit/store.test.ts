@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { type RecordChange, sampleRecord } from '../../bench/fault/audit/record.js'
 import { Masker } from '../../src/audit/mask.js'
+import { cutPeriod } from '../../src/audit/pieces.js'
 import { auditQueries } from '../../src/audit/queries.js'
 import { RowEncoder } from '../../src/audit/row/row.js'
-import { type AuditStore, StoreError } from '../../src/audit/store/audit-store.js'
+import { type AuditStore, type Row, StoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
 import { openClickHouseStore } from '../../src/audit/store/clickhouse-store.js'
+import { closedSpansSql, RollUps } from '../../src/audit/store/roll-ups.js'
 import type { AuditQueries, StoredEvent } from '../../src/model/audit-queries.js'
 import type { AuditedRule, AuditRecord } from '../../src/model/audit-record.js'
 import { digest } from '../../src/model/canonical-json.js'
@@ -110,6 +113,7 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
     })
 
     await t.test('the questions', (t) => questions(t, store))
+    await t.test('roll-ups say what their rows say', (t) => rollUps(t, store))
     await t.test('the statements of docs/audit.md run', async (t) => {
       const [, block = ''] = /```sql\n([\s\S]*?)```/.exec(readFileSync('docs/audit.md', 'utf8')) ?? []
       const statements = block.split(';').filter((statement) => statement.includes('SELECT'))
@@ -262,6 +266,170 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
   )
   t.same(rules, [{ rule_id: 'no-drop' }])
 }
+
+const HOUR_MS = 3_600_000
+
+/** Closes what is due; the answers must stay those of the rows themselves, whatever is closed, open or half done. */
+async function rollUps(t: Test, store: AuditStore): Promise<void> {
+  const tenant = `tenant-${randomUUID()}`
+  const writer = randomUUID()
+  const run: Parameters<typeof auditQueries>[0] = (sql, params, limits) => store.query(sql, params, limits)
+  const queries = auditQueries(run, store.database, 0)
+  const nowMs = Date.now()
+  const today = Math.floor(nowMs / (24 * HOUR_MS)) * 24 * HOUR_MS
+  let seq = 0
+  const insert = async (times: readonly number[]): Promise<void> => {
+    const rows = times.map((timeMs) => {
+      const n = seq++
+      const ruleId = `rule-${n % 3}`
+      const effect = n % 4 === 0 ? 'DENY' : 'ALLOW'
+      const matched =
+        n % 8 === 0 ? [] : [{ ruleId, policy: 'p', effect, description: `${n}`, indeterminate: false } as const]
+      const change = { tenant, agent: `agent-${n % 5}`, outcome: effect, matched } as const
+      return { seq: n + 1, record: sampleRecord(n, timeMs, change) }
+    })
+    await store.insert('events', ndjson(writer, rows))
+  }
+  const periods = [
+    { fromMs: today - 72 * HOUR_MS, untilMs: nowMs + 1 },
+    { fromMs: 0, untilMs: nowMs + HOUR_MS },
+    { fromMs: today - 50 * HOUR_MS + 1, untilMs: today - 20 * HOUR_MS - 1 },
+    { fromMs: today - 48 * HOUR_MS, untilMs: today - 24 * HOUR_MS },
+    { fromMs: today - 30 * HOUR_MS, untilMs: today - 29 * HOUR_MS },
+  ]
+  const check = async (what: string): Promise<void> => {
+    for (const [i, period] of periods.entries()) {
+      const answers = [
+        await queries.totals(tenant, period),
+        await queries.topViolations(tenant, period, 10),
+        await queries.riskiestAgents(tenant, period, 10),
+      ]
+      t.same(answers, await plainAnswers(store, tenant, period), `${what}, period ${i}`)
+    }
+  }
+  const closeAll = async (): Promise<void> => {
+    while (await store.rollUps.closeSome());
+  }
+  const closedSpans = async (): Promise<number> => {
+    const sql = `SELECT count() AS closed FROM (${closedSpansSql(store.database, '1')})`
+    return Number((await store.query(sql, {}))[0]?.['closed'])
+  }
+
+  const times = Array.from({ length: 300 }, (_, i) => nowMs - Math.floor((i / 300) ** 2 * 110 * HOUR_MS))
+  await insert(times)
+  await check('nothing closed')
+  await store.rollUps.closeSome()
+  await check('some closed')
+  await closeAll()
+  const closed = await closedSpans()
+  t.ok(closed >= 100)
+  await check('all closed that may be')
+  const [read] = await store.query(
+    `SELECT sum(decisions) AS summed FROM ${store.database}.agent_spans WHERE tenant = {tenant:String}`,
+    { tenant },
+  )
+  t.ok(Number(read?.['summed']) > 300, 'hours and days are summed up')
+
+  await insert([today - 30 * HOUR_MS, today - 30 * HOUR_MS + 5, today - 49 * HOUR_MS, nowMs])
+  await store.rollUps.reopen(writer, 301, 304)
+  t.equal(await closedSpans(), closed - 4, 'two hours and two days are open again')
+  await check('late rows')
+  await closeAll()
+  t.equal(await closedSpans(), closed)
+  await check('late rows, closed again')
+
+  // A closing that was cut short: sums without their entry in `spans`.
+  await store.rollUps.reopen(writer, 301, 303)
+  const cutShort = new RollUps(store.database, (sql, params) => {
+    if (sql.includes('.spans (')) throw new StoreError('unavailable', 'killed')
+    return store.rollUps.statement(sql, params)
+  })
+  await t.rejects(cutShort.closeSome(), { message: 'killed' })
+  await check('a closing that was cut short')
+  await closeAll()
+  await check('and done again')
+}
+
+/** The same answers by the plainest statements over the rows. */
+async function plainAnswers(
+  store: AuditStore,
+  tenant: string,
+  period: { fromMs: number; untilMs: number },
+): Promise<unknown[]> {
+  const where = `tenant = {tenant:String} AND toUnixTimestamp64Milli(ts) >= {from:Int64} AND toUnixTimestamp64Milli(ts) < {until:Int64}`
+  const params = { tenant, from: period.fromMs, until: period.untilMs }
+  const ask = (sql: string): Promise<readonly Row[]> =>
+    store.query(sql.replace('EVENTS', `${store.database}.events WHERE ${where}`), params)
+  const [totals] =
+    await ask(`SELECT count() AS total, countIf(outcome = 'ALLOW') AS allowed, countIf(outcome = 'REQUIRE_APPROVAL') AS asked,
+countIf(outcome = 'DENY') AS denied FROM EVENTS`)
+  const rules =
+    await ask(`SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, argMax(rule_description, ts) AS description, count() AS c,
+uniqExact(agent_id) AS agents FROM EVENTS AND violation GROUP BY rule, policy ORDER BY c DESC, agents DESC, policy, rule LIMIT 10`)
+  const agents =
+    await ask(`SELECT agent_id, countIf(violation) AS bad, count() AS decisions FROM EVENTS GROUP BY agent_id HAVING bad > 0
+ORDER BY bad DESC, bad / decisions DESC, agent_id LIMIT 10`)
+  return [
+    {
+      total: Number(totals?.['total']),
+      allowed: Number(totals?.['allowed']),
+      requireApproval: Number(totals?.['asked']),
+      denied: Number(totals?.['denied']),
+    },
+    rules.map((row) => ({
+      ruleId: row['rule'],
+      policy: row['policy'],
+      description: row['description'],
+      count: Number(row['c']),
+      agents: Number(row['agents']),
+    })),
+    agents.map((row) => ({
+      agent: row['agent_id'],
+      violations: Number(row['bad']),
+      decisions: Number(row['decisions']),
+    })),
+  ]
+}
+
+t.test('a period is cut into pieces that are exactly it', (t) => {
+  const hour = fc.integer({ min: 0, max: 24 * 6 })
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(hour),
+      fc.uniqueArray(fc.integer({ min: 0, max: 6 })),
+      fc.nat(6 * 24 * HOUR_MS),
+      fc.nat(6 * 24 * HOUR_MS),
+      (hours, days, a, b) => {
+        const closed = {
+          hours: new Set(hours.map((h) => h * HOUR_MS)),
+          days: new Set(days.map((d) => d * 24 * HOUR_MS)),
+        }
+        const pieces = cutPeriod({ fromMs: a, untilMs: b }, closed)
+        const all = [...pieces.days, ...pieces.hours, ...pieces.rows].sort((x, y) => x.fromMs - y.fromMs)
+        const isWhole = all.length === 0 ? b <= a : all[0]!.fromMs === a && all.at(-1)!.untilMs === b
+        const isTight = all.every(
+          (piece, i) => piece.fromMs < piece.untilMs && (i === 0 || all[i - 1]!.untilMs === piece.fromMs),
+        )
+        const spans = (piece: { fromMs: number; untilMs: number }, length: number): number[] =>
+          Array.from({ length: (piece.untilMs - piece.fromMs) / length }, (_, i) => piece.fromMs + i * length)
+        return (
+          isWhole &&
+          isTight &&
+          pieces.days.every((piece) => spans(piece, 24 * HOUR_MS).every((start) => closed.days.has(start))) &&
+          pieces.hours.every((piece) => spans(piece, HOUR_MS).every((start) => closed.hours.has(start)))
+        )
+      },
+    ),
+  )
+  const everySecondHour = new Set(Array.from({ length: 1_000 }, (_, i) => 2 * i * HOUR_MS))
+  const long = { fromMs: 0, untilMs: 2_000 * HOUR_MS }
+  t.same(
+    cutPeriod(long, { hours: everySecondHour, days: new Set() }),
+    { days: [], hours: [], rows: [long] },
+    'too many pieces',
+  )
+  t.end()
+})
 
 contract('embedded chDB', () => openChdbStore({ folder: temporaryFolder(t) }))
 contract('ClickHouse HTTP interface in front of chDB', async () => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { auditFolders } from '../../../src/audit/folders.js'
 import { ShipperProcess } from '../../../src/audit/shipper/process.js'
+import { closedSpansSql } from '../../../src/audit/store/roll-ups.js'
 
 export interface FaultOptions {
   /** Kills of producer and shipper together; two in three hit the shipper. */
@@ -32,6 +33,9 @@ export interface FaultResult {
   readonly duplicates: number
   /** Sequence numbers between the first and the last of the writer that have no row. */
   readonly gaps: number
+  /** Hours and days that are rolled up, and agents of one whose sums are not those of its rows. */
+  readonly rolledUp: number
+  readonly wrongSums: number
   readonly seconds: number
 }
 
@@ -52,7 +56,7 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
       stateFolder: folders.shipper,
       chdbFolder: folders.chdb,
       clickhouseUrl: options.clickhouseUrl ?? null,
-      tuning: { flushMs: 100, pollMs: 20, keepMs: 0, maxRows: 2_000, maxBackoffMs: 500 },
+      tuning: { flushMs: 100, pollMs: 20, keepMs: 0, maxRows: 2_000, closeMs: 50, maxBackoffMs: 500 },
     },
     longestPauseMs: 100,
     onProblem: (problem) => options.onProgress?.(problem),
@@ -125,12 +129,21 @@ async function pidOf(shipper: ShipperProcess): Promise<number> {
   }
 }
 
-interface Counts {
-  readonly stored: number
-  readonly lost: number
-  readonly duplicates: number
-  readonly gaps: number
-}
+type Counts = Pick<FaultResult, 'stored' | 'lost' | 'duplicates' | 'gaps' | 'rolledUp' | 'wrongSums'>
+
+const CLOSED = closedSpansSql('audit', '1')
+const SUMS = 'toInt64(decisions) AS d, toInt64(allowed) AS a, toInt64(denied) AS n, toInt64(violations) AS v'
+/** What roll-ups say less what the rows say. */
+const WRONG_SUMS = `SELECT count() AS wrong FROM (
+SELECT seconds, start, tenant, agent_id FROM (
+  SELECT seconds, start, tenant, agent_id, ${SUMS} FROM audit.agent_spans
+  WHERE (seconds, start, version) IN (SELECT seconds, start, current FROM (${CLOSED}))
+  UNION ALL SELECT seconds, start, tenant, agent_id, -toInt64(count()), -toInt64(countIf(outcome = 'ALLOW')),
+    -toInt64(countIf(outcome = 'DENY')), -toInt64(countIf(violation))
+  FROM (SELECT arrayJoin([3600, 86400]) AS seconds, toDateTime(intDiv(toUnixTimestamp(ts), seconds) * seconds, 'UTC') AS start,
+    tenant, agent_id, outcome, violation FROM audit.events WHERE kind = 'decision')
+  WHERE (seconds, start) IN (SELECT seconds, start FROM (${CLOSED})) GROUP BY seconds, start, tenant, agent_id)
+GROUP BY seconds, start, tenant, agent_id HAVING sum(d) != 0 OR sum(a) != 0 OR sum(n) != 0 OR sum(v) != 0)`
 
 async function count(shipper: ShipperProcess, acknowledged: ReadonlySet<string>): Promise<Counts> {
   const [row] = await shipper.query(
@@ -150,7 +163,11 @@ async function count(shipper: ShipperProcess, acknowledged: ReadonlySet<string>)
     )
     for (const event of rows) missing.delete(String(event['event_id']))
   }
+  const [wrong] = await shipper.query(WRONG_SUMS, {})
+  const [spans] = await shipper.query(`SELECT count() AS closed FROM (${CLOSED})`, {})
   return {
+    rolledUp: Number(spans?.['closed'] ?? 0),
+    wrongSums: Number(wrong?.['wrong'] ?? Number.NaN),
     stored: Number(row?.['stored'] ?? 0),
     lost: missing.size,
     duplicates: Number(row?.['duplicates'] ?? 0),

@@ -20,10 +20,12 @@ const result = await runAuditFault({
     if (/^\d+ kills/.test(line)) console.log(line)
   },
 })
-const { acknowledged, stored, lost, duplicates, gaps } = result
-console.log(`acknowledged ${acknowledged}, stored ${stored}, lost ${lost}, duplicates ${duplicates}, gaps ${gaps}`)
+const { acknowledged, stored, lost, duplicates, gaps, rolledUp, wrongSums } = result
+console.log(
+  `acknowledged ${acknowledged}, stored ${stored}, lost ${lost}, duplicates ${duplicates}, gaps ${gaps}, rolled up ${rolledUp}, wrong sums ${wrongSums}`,
+)
 if (values.json) {
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`
   console.log(JSON.stringify({ ...result, node: process.version, machine, engine: values.url ? 'clickhouse' : 'chdb' }))
 }
-process.exitCode = lost + duplicates + gaps === 0 ? 0 : 1
+process.exitCode = lost + duplicates + gaps + wrongSums === 0 ? 0 : 1

@@ -14,7 +14,7 @@ export interface ShipperConfig {
 
 /** What tests and benchmarks shorten. */
 export type ShipperTuning = Partial<
-  Pick<ShipperOptions, 'maxRows' | 'maxBytes' | 'flushMs' | 'pollMs' | 'keepMs' | 'maxBackoffMs'>
+  Pick<ShipperOptions, 'maxRows' | 'maxBytes' | 'flushMs' | 'pollMs' | 'keepMs' | 'closeMs' | 'maxBackoffMs'>
 >
 
 export type ToShipper =

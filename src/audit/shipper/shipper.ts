@@ -24,6 +24,8 @@ export interface ShipperOptions {
   readonly pollMs?: number
   /** Least age of a segment, since its last write, at which it may be removed. @default 900_000 */
   readonly keepMs?: number
+  /** How often hours and days that have ended are rolled up. @default 60_000 */
+  readonly closeMs?: number
   /** Longest pause after a failed try. @default 30_000 */
   readonly maxBackoffMs?: number
   readonly onProblem: (problem: string) => void
@@ -70,6 +72,7 @@ export class Shipper {
   #failures = 0
   #flushedAt = Number.NEGATIVE_INFINITY
   #expiredAt = Number.NEGATIVE_INFINITY
+  #closeAt = Number.NEGATIVE_INFINITY
   #waiting: { readonly isDone: () => boolean; readonly resolve: () => void }[] = []
 
   constructor(options: ShipperOptions) {
@@ -79,6 +82,7 @@ export class Shipper {
       flushMs: 1_000,
       pollMs: 100,
       keepMs: 900_000,
+      closeMs: 60_000,
       maxBackoffMs: 30_000,
       ...options,
     }
@@ -147,6 +151,7 @@ export class Shipper {
         this.#hasCaughtUp = true
         this.#inDoubt = false
         await this.#persist(() => this.#expire())
+        await this.#closeSpans()
         return false
       case 'gap':
         await this.#persist(() => this.#noteGap(reading.from, reading.to, reading.reason))
@@ -155,6 +160,7 @@ export class Shipper {
         await this.#ship(reading.rows, reading.segment)
         this.#flushedAt = reading.full ? Number.NEGATIVE_INFINITY : performance.now()
         await this.#persist(() => this.#expire())
+        if (!reading.full) await this.#closeSpans()
         return true
     }
   }
@@ -164,7 +170,7 @@ export class Shipper {
       // What the store has must outlive a power cut in the spool too, else its numbers would be given out again.
       syncFile(segment)
       const missing = this.#inDoubt ? await this.#missing(rows) : rows
-      if (missing.length === 0) return true
+      if (missing.length === 0) return this.#stored(rows)
       this.#inDoubt = true
       await this.#insert(missing, { left: Math.max(MAX_REFUSED, Math.ceil(rows.length / 100)) })
       const still = await this.#missing(rows)
@@ -175,9 +181,29 @@ export class Shipper {
         )
       }
       this.#inDoubt = !this.#hasCaughtUp
-      return true
+      return this.#stored(rows)
     })
     if (isStored) this.#advance(rows.at(-1)?.seq ?? 0)
+  }
+
+  /** Rows that are there, by whoever's insert, and that roll-ups may have been made without. */
+  async #stored(rows: readonly SpooledRow[]): Promise<true> {
+    const first = rows[0]
+    const last = rows.at(-1)
+    if (first && last) await this.#store.rollUps.reopen(this.#options.writerId, first.seq, last.seq)
+    return true
+  }
+
+  /** Roll-ups make questions fast and nothing else: a failure is told and tried again later, and holds up no rows. */
+  async #closeSpans(): Promise<void> {
+    if (performance.now() < this.#closeAt || this.#stop.signal.aborted) return
+    try {
+      const hasMore = await this.#store.rollUps.closeSome()
+      this.#closeAt = hasMore ? 0 : performance.now() + this.#options.closeMs
+    } catch (error) {
+      this.#closeAt = performance.now() + this.#options.closeMs
+      this.#options.onProblem(`audit store: no roll-up: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   #advance(seq: number): void {
@@ -299,6 +325,7 @@ export class Shipper {
           `audit store: lost ${missing.length} rows that it had confirmed; they are sent again from ${segment.path}`,
         )
         await this.#insert(missing, { left: MAX_REFUSED })
+        await this.#stored(missing)
         break
       }
       rmSync(segment.path, { force: true })

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { RollUps } from './roll-ups.js'
 
 /** A row as `JSONEachRow` gives it: 64-bit integers are decimal strings. */
 export type Row = Readonly<Record<string, unknown>>
@@ -26,6 +27,7 @@ export interface AuditStore {
   seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>>
   /** How many rows, and how many different numbers, of `from` to `to`, both inclusive, are stored. Far cheaper than the numbers. */
   countRange(writerId: string, from: number, to: number): Promise<RangeCount>
+  readonly rollUps: RollUps
   /** One SELECT without FORMAT and SETTINGS; at most `maxRows` rows and `maxMs` milliseconds. */
   query(sql: string, params: QueryParams, limits?: QueryLimits): Promise<readonly Row[]>
   /** Waits until no insert that this process or a dead one sent can still arrive. */

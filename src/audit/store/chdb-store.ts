@@ -19,6 +19,7 @@ import {
   toStoreError,
 } from './audit-store.js'
 import { migrate } from './migrations.js'
+import { RollUps } from './roll-ups.js'
 
 export interface ChdbOptions {
   /** Folder of the engine; locked by one process at a time. */
@@ -70,12 +71,14 @@ async function load(): Promise<typeof import('chdb')> {
 
 class ChdbStore implements AuditStore {
   readonly database = 'audit'
+  readonly rollUps: RollUps
   readonly #writer: Session
   readonly #reader: Session
 
   constructor(writer: Session, reader: Session) {
     this.#writer = writer
     this.#reader = reader
+    this.rollUps = new RollUps(this.database, (sql, params) => run(this.#writer, sql, params))
   }
 
   async migrate(): Promise<void> {

@@ -20,6 +20,7 @@ import {
   toStoreError,
 } from './audit-store.js'
 import { migrate } from './migrations.js'
+import { RollUps } from './roll-ups.js'
 
 export interface ClickHouseOptions {
   /** `http(s)://user:password@host:port/database`; the database defaults to `audit`. */
@@ -37,6 +38,7 @@ export function openClickHouseStore(options: ClickHouseOptions): AuditStore {
 
 class ClickHouseStore implements AuditStore {
   readonly database: string
+  readonly rollUps: RollUps
   readonly #client: ClickHouseClient
   readonly #requestMs: number
   readonly #queryIdPrefix: string
@@ -44,6 +46,7 @@ class ClickHouseStore implements AuditStore {
   constructor(options: ClickHouseOptions) {
     const url = parseUrl(options.url)
     this.database = checkDatabaseName(decodeURIComponent(url.pathname.slice(1)) || 'audit')
+    this.rollUps = new RollUps(this.database, (sql, params) => this.#run(sql, params))
     this.#requestMs = options.requestMs ?? 30_000
     this.#queryIdPrefix = `portcullis-${options.writerId}-`
     this.#client = createClient({
@@ -115,7 +118,7 @@ class ClickHouseStore implements AuditStore {
   async #run(sql: string, params: QueryParams): Promise<readonly Row[]> {
     try {
       if (!/^\s*SELECT\b/i.test(sql)) {
-        await this.#client.command({ query: sql })
+        await this.#client.command({ query: sql, query_params: { ...params } })
         return []
       }
       const result = await this.#client.query({ query: sql, query_params: { ...params }, format: 'JSONEachRow' })

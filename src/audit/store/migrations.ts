@@ -90,6 +90,28 @@ FROM ${db}.events GROUP BY writer_id`,
   ADD COLUMN IF NOT EXISTS arguments_sha256 String ALIAS if(arguments_hash = '', lower(hex(SHA256(arguments))), arguments_hash)`,
     ],
   },
+  {
+    version: 4,
+    name: 'roll-ups',
+    statements: (db) => [
+      // Rows of a version that `spans` does not name as closed count for nothing: a closing that was cut short, or was repeated.
+      `CREATE TABLE IF NOT EXISTS ${db}.spans (
+  seconds UInt32, start DateTime('UTC'), version UInt64, closed UInt8
+) ENGINE = ReplacingMergeTree ORDER BY (seconds, start, version, closed)
+TTL start + toIntervalDay(2557) DELETE SETTINGS ${DURABLE}`,
+      `CREATE TABLE IF NOT EXISTS ${db}.agent_spans (
+  tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), agent_id LowCardinality(String), version UInt64,
+  decisions UInt64, allowed UInt64, require_approval UInt64, denied UInt64, violations UInt64
+) ENGINE = MergeTree PARTITION BY toYYYYMM(start) ORDER BY (tenant, seconds, start, agent_id)
+TTL start + toIntervalDay(2557) DELETE SETTINGS ttl_only_drop_parts = 1, ${DURABLE}`,
+      `CREATE TABLE IF NOT EXISTS ${db}.rule_spans (
+  tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), policy LowCardinality(String),
+  rule LowCardinality(String), agent_id LowCardinality(String), version UInt64, violations UInt64,
+  description LowCardinality(String), last_ts DateTime64(3, 'UTC')
+) ENGINE = MergeTree PARTITION BY toYYYYMM(start) ORDER BY (tenant, seconds, start, policy, rule, agent_id)
+TTL start + toIntervalDay(2557) DELETE SETTINGS ttl_only_drop_parts = 1, ${DURABLE}`,
+    ],
+  },
 ]
 
 /**
