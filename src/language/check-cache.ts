@@ -1,9 +1,10 @@
 import type { Span } from '../model/span.js'
 import type { Declaration, PolicyHeader, Rule, TemplateUse } from './ast.js'
 import { CONDITION_CHECKS, RULE_CHECKS } from './check/all.js'
-import type { RuleSite, Surroundings } from './check/context.js'
+import type { JudgedRule, RuleSite, Surroundings } from './check/context.js'
 import type { Code } from './codes.js'
-import type { RuleCore } from './rule-core.js'
+import { type RuleCore, surveysOf } from './rule-core.js'
+import type { Survey } from './survey.js'
 
 /** A finding about a rule; its span counts from the rule's start, null is the rule's name. */
 export interface RuleFinding {
@@ -46,11 +47,29 @@ function judge(core: RuleCore, surroundings: Surroundings): readonly RuleFinding
     findings ??= []
     findings.push({ code, span, message, hint })
   }
-  for (const check of RULE_CHECKS) check(core, surroundings, report)
+  const surveys = surveysOf(core.node)
+  const excerpt = ({ start, end }: Span): string => core.text.slice(start, end)
+  const tools = surroundings.known.inScope(core.scope)
+  const rule: JudgedRule = { ...core, surveys, guarded: guardedArguments(surveys), tools, excerpt }
+  for (const check of RULE_CHECKS) check(rule, surroundings, report)
   if (core.template === null) {
-    for (const survey of core.surveys) for (const check of CONDITION_CHECKS) check(survey, report)
+    for (const survey of surveys) for (const check of CONDITION_CHECKS) check(survey, report)
   }
   return findings ?? NONE
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+function guardedArguments(surveys: readonly Survey[]): ReadonlySet<string> {
+  if (!surveys.some((survey) => survey.has('exists'))) return NOTHING
+  const guarded = new Set<string>()
+  for (const { nodes } of surveys) {
+    for (const expr of nodes) {
+      if (expr.kind !== 'exists' || expr.operand.kind !== 'reference' || expr.operand.root !== 'args') continue
+      guarded.add(expr.operand.path[0] ?? '')
+    }
+  }
+  return guarded
 }
 
 const NONE: readonly RuleFinding[] = []

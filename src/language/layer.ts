@@ -313,10 +313,10 @@ export class LayerBuilder {
 
 /** What a template made stands where it was used. */
 function placesOf(
-  { template, excerpt }: RuleCore,
+  { template, text }: RuleCore,
   { node: written, file, offset }: Site<Rule | TemplateUse>,
 ): Pick<CheckedRule, 'location' | 'locate' | 'excerpt'> {
   const location = placeOf(file, offset, written.id.span)
   const locate = template === null ? (span: Span) => placeOf(file, offset, span) : () => location
-  return { location, locate, excerpt }
+  return { location, locate, excerpt: ({ start, end }) => text.slice(start, end) }
 }

@@ -43,7 +43,9 @@ interface Fault {
   readonly span: Span
 }
 
-type ParsedDeclaration = Failed | { readonly node: Declaration; readonly faults: readonly [] }
+const NO_FAULTS: readonly Fault[] = []
+
+type ParsedDeclaration = Failed | { readonly node: Declaration; readonly faults: readonly Fault[] }
 interface Failed {
   readonly node: null
   readonly faults: readonly Fault[]
@@ -217,8 +219,8 @@ const MAX_TOKEN_FAULTS = 5
 function parseSegment(segment: Segment, offset: number): ParsedDeclaration {
   const tokens =
     offset === 0 ? segment.tokens : segment.tokens.map((token) => ({ ...token, offset: token.offset - offset }))
-  const malformed = tokens.some(mayBeFaulty) ? tokens.flatMap(tokenFault) : []
-  if (malformed.length > 0) return failed(...malformed.slice(0, MAX_TOKEN_FAULTS))
+  const malformed = tokenFaults(tokens)
+  if (malformed.length > 0) return failed(...malformed)
   if (segment.fault?.kind === 'too-deep') return failed(bracketFault(segment.fault, offset))
   const unavailable = findUnavailable(tokens)
   if (unavailable !== null) {
@@ -247,13 +249,20 @@ const failed = (...faults: readonly Fault[]): Failed => ({ node: null, faults })
 
 const spanOfToken = (token: Token): Span => ({ start: token.offset, end: token.offset + token.text.length })
 
-function tokenFault(token: Token, at: number, tokens: readonly Token[]): readonly Fault[] {
-  // `&&` is one mistake.
-  const before = tokens[at - 1]
-  const repeats =
-    token.type === 'unknown' && before?.type === 'unknown' && before.offset + before.text.length === token.offset
-  const fault = repeats ? null : faultOf(token)
-  return fault === null ? [] : [{ code: 'POL1003', ...fault, span: spanOfToken(token) }]
+function tokenFaults(tokens: readonly Token[]): readonly Fault[] {
+  let faults = NO_FAULTS
+  for (let at = 0; at < tokens.length; at++) {
+    const token = tokens[at] as Token
+    const fault = mayBeFaulty(token) ? faultOf(token) : null
+    if (fault === null) continue
+    // `&&` is one mistake.
+    const before = tokens[at - 1]
+    const repeats =
+      token.type === 'unknown' && before?.type === 'unknown' && before.offset + before.text.length === token.offset
+    if (!repeats) faults = [...faults, { code: 'POL1003', ...fault, span: spanOfToken(token) }]
+    if (faults.length === MAX_TOKEN_FAULTS) break
+  }
+  return faults
 }
 
 function bracketFault({ kind, token }: BracketFault, offset: number): Fault {
@@ -296,7 +305,7 @@ function parseTokens(tokens: readonly Token[]): ParsedDeclaration {
   const { node, faults } = readRule(tokens) ?? readWhole(tokens)
   if (node === null || faults.length > 0) return failed(...faults)
   const tooDeep = expressionsOf(node).flatMap(depthFault)
-  return tooDeep.length > 0 ? failed(...tooDeep) : { node, faults: [] }
+  return tooDeep.length > 0 ? failed(...tooDeep) : { node, faults: NO_FAULTS }
 }
 
 /** Whoever walks an expression may do so by recursion, since none is deeper than this. */

@@ -25,11 +25,10 @@ function resolve(expr: Expr, lists: Lists): Expr {
 }
 
 /** False where nothing in the expression is one of the two forms. */
-const mayNeedWork = ({ kinds, nodes }: Survey): boolean =>
-  nodes.some(
-    (node) =>
-      (node.kind === 'list-literal' && kinds.has('name') && node.items.some(({ kind }) => kind === 'name')) ||
-      isAddressLookup(node),
+const mayNeedWork = (survey: Survey): boolean =>
+  (survey.has('name') || survey.has('relation')) &&
+  survey.nodes.some(
+    (node) => (node.kind === 'list-literal' && node.items.some(({ kind }) => kind === 'name')) || isAddressLookup(node),
   )
 
 /** `ip(…) in LIST`, `ip(…) not in LIST`. */

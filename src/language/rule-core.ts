@@ -12,49 +12,50 @@ export interface RuleCore {
   readonly scope: readonly ScopeTerm[]
   /** Conditions as later phases see them (see `CheckedRule`). */
   readonly conditions: readonly Expr[]
-  /** Conditions as written. */
-  readonly surveys: readonly Survey[]
-  /** First steps of the arguments that stand behind `exists`. */
-  readonly guarded: ReadonlySet<string>
-  /** Of a rule that a template made: the template's name, and the text that its spans count in. */
-  readonly template: { readonly name: string; readonly text: string } | null
-  /** The text of a span of the rule. */
-  readonly excerpt: (span: { readonly start: number; readonly end: number }) => string
+  /** What its spans count in. */
+  readonly text: string
+  /** The template that made it, or null. */
+  readonly template: string | null
+  /** Equal for rules that mean the same, and hardly ever for others. */
+  readonly likeness: string
+  readonly readsUndeclared: boolean
 }
 
 export function ruleCore(
   node: Rule,
   header: PolicyHeader,
   text: string,
-  templateName: string | null,
+  template: string | null,
   lists: ReadonlyMap<string, readonly ListItem[]>,
 ): RuleCore {
-  const surveys = node.body.conditions.map(({ expr }) => surveyOf(expr))
+  const surveys = surveysOf(node)
+  const scope = header.speaksFor.length === 0 ? node.body.scope : [...header.speaksFor, ...node.body.scope]
   return {
     node,
     header,
-    scope: header.speaksFor.length === 0 ? node.body.scope : [...header.speaksFor, ...node.body.scope],
+    scope,
     conditions: node.body.conditions.map(({ kind, expr }, at) => {
       const resolved = resolveLists(expr, surveys[at] as Survey, lists)
       return kind === 'when' ? resolved : { kind: 'not', operand: resolved, span: expr.span }
     }),
-    surveys,
-    guarded: guardedArguments(surveys),
-    template: templateName === null ? null : { name: templateName, text },
-    excerpt: ({ start, end }) => text.slice(start, end),
+    text,
+    template,
+    likeness: likenessOf(node, scope, surveys),
+    readsUndeclared: surveys.some(
+      (survey) => survey.has('call') && survey.nodes.some((expr) => expr.kind === 'call' && expr.fn === 'undeclared'),
+    ),
   }
 }
 
-const NONE: ReadonlySet<string> = new Set()
+/** Of its conditions as written. */
+export const surveysOf = ({ body }: Rule): readonly Survey[] => body.conditions.map(({ expr }) => surveyOf(expr))
 
-function guardedArguments(surveys: readonly Survey[]): ReadonlySet<string> {
-  if (!surveys.some(({ kinds }) => kinds.has('exists'))) return NONE
-  const guarded = new Set<string>()
+function likenessOf({ body }: Rule, scope: readonly ScopeTerm[], surveys: readonly Survey[]): string {
+  const parts: (string | number)[] = [body.effect.kind]
+  for (const { patterns } of scope) for (const { text } of patterns) parts.push(text)
   for (const { nodes } of surveys) {
-    for (const expr of nodes) {
-      if (expr.kind !== 'exists' || expr.operand.kind !== 'reference' || expr.operand.root !== 'args') continue
-      guarded.add(expr.operand.path[0] ?? '')
-    }
+    parts.push(nodes.length)
+    for (const expr of nodes) if (expr.kind === 'literal') parts.push(String(expr.value))
   }
-  return guarded
+  return parts.join(' ')
 }

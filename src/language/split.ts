@@ -31,8 +31,8 @@ export const DECLARATION_WORDS = [
 ] as const
 export type DeclarationWord = (typeof DECLARATION_WORDS)[number]
 
-const isDeclarationWord = (text: string): text is DeclarationWord =>
-  (DECLARATION_WORDS as readonly string[]).includes(text)
+const WORDS: ReadonlySet<string> = new Set(DECLARATION_WORDS)
+const isDeclarationWord = (text: string): text is DeclarationWord => WORDS.has(text)
 
 /** These end with the brace that closes their body. */
 const ENDS_WITH_BRACE: ReadonlySet<DeclarationWord | null> = new Set<DeclarationWord | null>([
@@ -97,7 +97,7 @@ function takeSegment(text: string, tokens: readonly Token[], first: number): Seg
     const isName = kind !== null && (at === first + 1 || (at === first + 2 && kind === 'fleet'))
     if (at > first && !isName && beginsDeclaration(text, tokens, at, open.length, kind)) return end(at)
     if (token.type !== 'punctuation') continue
-    if (token.text in CLOSERS) {
+    if (token.text === '(' || token.text === '[' || token.text === '{') {
       open.push(token)
       if (open.length > MAX_NESTING) fault ??= { kind: 'too-deep', token }
     } else if (token.text === ')' || token.text === ']' || token.text === '}') {
@@ -132,13 +132,14 @@ function beginsDeclaration(
   depth: number,
   current: DeclarationWord | null,
 ): boolean {
+  if (tokens[at]?.type !== 'word') return false
   const word = declarationAt(tokens, at)
+  if (depth > 0) return word !== null && hasBodyShape(word, tokens, at) && isFirstOnLine(text, tokens, at)
   const startsLine = isFirstOnLine(text, tokens, at)
-  if (depth > 0) return startsLine && word !== null && hasBodyShape(word, tokens, at)
   // In `for agent policy default allow` the words only look like a second header.
   const isInHeader = word === 'policy' && (current === 'policy' || current === 'fleet')
   if (word !== null && hasShape(word, tokens, at) && (startsLine || !isInHeader)) return true
-  if (!startsLine || tokens[at]?.type !== 'word') return false
+  if (!startsLine) return false
   if (CONTINUED.has(tokens[at - 1]?.text ?? '')) return false
   // `escalate to ROLE` may break before its `after`.
   return (word !== null && word !== 'after') || looksLikeBody(tokens, at)

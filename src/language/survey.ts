@@ -8,25 +8,47 @@ export const MAX_DEPTH = 64
 export interface Survey {
   /** The expression and everything in it, outermost first, in the order of the text. */
   readonly nodes: readonly Expr[]
-  readonly kinds: ReadonlySet<Expr['kind']>
+  has(kind: Expr['kind']): boolean
   /** Quantifiers inside each other. */
   readonly quantifiers: number
 }
 
 /** @param expr at most {@link MAX_DEPTH} levels deep, as every expression that was parsed is */
 export function surveyOf(expr: Expr): Survey {
-  const nodes: Expr[] = []
-  const kinds = new Set<Expr['kind']>()
-  let deepest = 0
-  const visit = (node: Expr, quantifiers: number): void => {
-    nodes.push(node)
-    kinds.add(node.kind)
-    const inner = node.kind === 'quantifier' ? quantifiers + 1 : quantifiers
-    if (inner > deepest) deepest = inner
-    for (const child of children(node)) visit(child, inner)
+  return new Walk(expr)
+}
+
+const BITS = new Map<Expr['kind'], number>()
+
+function bitOf(kind: Expr['kind']): number {
+  let bit = BITS.get(kind)
+  if (bit === undefined) {
+    bit = 1 << BITS.size
+    BITS.set(kind, bit)
   }
-  visit(expr, 0)
-  return { nodes, kinds, quantifiers: deepest }
+  return bit
+}
+
+class Walk implements Survey {
+  readonly nodes: Expr[] = []
+  quantifiers = 0
+  #kinds = 0
+
+  constructor(expr: Expr) {
+    this.#visit(expr, 0)
+  }
+
+  has(kind: Expr['kind']): boolean {
+    return (this.#kinds & bitOf(kind)) !== 0
+  }
+
+  #visit(expr: Expr, quantifiers: number): void {
+    this.nodes.push(expr)
+    this.#kinds |= bitOf(expr.kind)
+    const inner = expr.kind === 'quantifier' ? quantifiers + 1 : quantifiers
+    if (inner > this.quantifiers) this.quantifiers = inner
+    for (const child of children(expr)) this.#visit(child, inner)
+  }
 }
 
 /** Every expression that stands in a declaration and in no other expression. */

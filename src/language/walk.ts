@@ -10,7 +10,7 @@ export function children(expr: Expr): readonly Expr[] {
     case 'cidr':
     case 'name':
     case 'reference':
-      return []
+      return NONE
     case 'list-literal':
       return expr.items
     case 'map-literal':
@@ -41,6 +41,8 @@ export function children(expr: Expr): readonly Expr[] {
       return assertNever(expr)
   }
 }
+
+const NONE: readonly Expr[] = []
 
 /** Visits the expression and everything in it, outermost first; without recursion, so that no depth overflows. */
 export function walk(expr: Expr, visit: (expr: Expr) => void): void {

@@ -87,9 +87,8 @@ export function ruleBody(
   const effect = first('effect')
   const severity = first('severity')
   const faults: BuildFault[] = []
-  for (const [at, clause] of clauses.entries()) {
-    if (clause.kind === 'condition') continue
-    if (clauses.findIndex((earlier) => earlier.kind === clause.kind) === at) continue
+  for (const clause of clauses) {
+    if (clause.kind === 'condition' || first(clause.kind) === clause) continue
     faults.push(
       clause.kind === 'effect'
         ? {

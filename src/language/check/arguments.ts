@@ -1,9 +1,8 @@
 import type { Expr } from '../ast.js'
 import type { CheckedTool } from '../checked.js'
-import type { RuleCore } from '../rule-core.js'
 import { oneOf } from '../suggest.js'
 import type { Fields } from '../types.js'
-import type { ReportAt, RuleCheck } from './context.js'
+import type { JudgedRule, ReportAt, RuleCheck } from './context.js'
 
 type Field = Fields extends ReadonlyMap<string, infer F> ? F : never
 type Reference = Extract<Expr, { kind: 'reference' }>
@@ -12,9 +11,9 @@ type Reference = Extract<Expr, { kind: 'reference' }>
  * Arguments that a call may lack: the condition is then unknown, which makes a restrictive rule match and an allow rule not.
  * `exists args.x` anywhere in the rule shows that the author thought of it.
  */
-export const unguardedArguments: RuleCheck = (rule, { known }, report) => {
-  if (rule.node.body.unknownMeansNoMatch || !rule.surveys.some(({ kinds }) => kinds.has('reference'))) return
-  const { declared } = known.inScope(rule.scope)
+export const unguardedArguments: RuleCheck = (rule, _, report) => {
+  if (rule.node.body.unknownMeansNoMatch || !rule.surveys.some((survey) => survey.has('reference'))) return
+  const { declared } = rule.tools
   if (declared.length === 0) return
   for (const [name, reference] of firstReadings(rule)) {
     if (rule.guarded.has(name)) continue
@@ -27,7 +26,7 @@ export const unguardedArguments: RuleCheck = (rule, { known }, report) => {
 }
 
 /** The first reading of each argument. */
-function firstReadings({ surveys }: RuleCore): ReadonlyMap<string, Reference> {
+function firstReadings({ surveys }: JudgedRule): ReadonlyMap<string, Reference> {
   const read = new Map<string, Reference>()
   for (const { nodes } of surveys) {
     for (const expr of nodes) {
@@ -53,7 +52,7 @@ function mayLack({ parameters }: CheckedTool, path: readonly string[]): boolean 
 }
 
 function reportLacking(
-  { node }: RuleCore,
+  { node }: JudgedRule,
   reference: Reference,
   lacking: readonly CheckedTool[],
   report: ReportAt,

@@ -11,7 +11,7 @@ import { type Check, type CheckContext, everyLayer, type RuleCheck } from './con
 export const bareWords: RuleCheck = ({ node, surveys, template }, { lists }, report) => {
   if (template !== null) return
   for (const [at, { expr }] of node.body.conditions.entries()) {
-    if (surveys[at]?.kinds.has('list-literal')) search(expr, { lists, hints: NONE }, report)
+    if (surveys[at]?.has('list-literal')) search(expr, { lists, hints: NONE }, report)
   }
 }
 

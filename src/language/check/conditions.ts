@@ -6,10 +6,10 @@ import { walk } from '../walk.js'
 import { type CheckContext, everyLayer, type RuleCheck } from './context.js'
 
 /** Names and types in the conditions of a rule; one that a template made is judged with the arguments in their places. */
-export const conditions: RuleCheck = (rule, { known, lists, faultyTemplates }, report) => {
-  if (rule.surveys.length === 0 || (rule.template !== null && faultyTemplates.has(rule.template.name))) return
+export const conditions: RuleCheck = (rule, { lists, faultyTemplates }, report) => {
+  if (rule.surveys.length === 0 || (rule.template !== null && faultyTemplates.has(rule.template))) return
   const surroundings = {
-    tools: known.inScope(rule.scope),
+    tools: rule.tools,
     lists,
     parameters: NONE,
     guarded: rule.guarded,

@@ -5,7 +5,7 @@ import type { Code } from '../codes.js'
 import type { Reporter } from '../report.js'
 import type { RuleCore } from '../rule-core.js'
 import type { Survey } from '../survey.js'
-import type { ToolIndex } from '../tool-index.js'
+import type { ToolIndex, ToolsInScope } from '../tool-index.js'
 
 /** A rule with what checks need beyond {@link CheckedRule}: its policy and the tree it was written as. */
 export interface RuleSite {
@@ -61,6 +61,17 @@ export interface Surroundings {
   readonly faultyTemplates: ReadonlySet<string>
 }
 
+/** A rule while it is judged, with what several checks ask of it. */
+export interface JudgedRule extends RuleCore {
+  /** Of its conditions as written. */
+  readonly surveys: readonly Survey[]
+  /** First steps of the arguments that stand behind `exists`. */
+  readonly guarded: ReadonlySet<string>
+  /** The tools whose arguments are known. */
+  readonly tools: ToolsInScope
+  readonly excerpt: (span: Span) => string
+}
+
 /** Reports at a span of the rule's text; null is the rule's name. */
 export type ReportAt = (code: Code, span: Span | null, message: string, hint?: string) => void
 
@@ -68,7 +79,7 @@ export type ReportAt = (code: Code, span: Span | null, message: string, hint?: s
  * Looks at one rule for one kind of mistake. Its findings are remembered for as long as the rule's text and the surroundings
  * stay the same, so they may depend on nothing else: not on other rules, and not on where the rule stands.
  */
-export type RuleCheck = (rule: RuleCore, surroundings: Surroundings, report: ReportAt) => void
+export type RuleCheck = (rule: JudgedRule, surroundings: Surroundings, report: ReportAt) => void
 
 /** Looks at one condition as it was written: of a rule, or of a template rather than of the rules made of it. */
 export type ConditionCheck = (condition: Survey, report: ReportAt) => void

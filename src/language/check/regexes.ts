@@ -5,9 +5,9 @@ import type { ConditionCheck } from './context.js'
 const MAX_PATTERN = 1_000
 
 /** Patterns run in time linear in the text, so what needs backtracking is refused here and not when a call comes. */
-export const regexes: ConditionCheck = ({ nodes, kinds }, report) => {
-  if (!kinds.has('matches')) return
-  for (const expr of nodes) {
+export const regexes: ConditionCheck = (condition, report) => {
+  if (!condition.has('matches')) return
+  for (const expr of condition.nodes) {
     if (expr.kind !== 'matches') continue
     const problem = problemOf(expr.pattern, expr.flags)
     if (problem !== null) report('POL2301', expr.span, problem.message, problem.hint)

@@ -3,7 +3,7 @@ import { mayOverlap } from '../patterns.js'
 import type { Reporter } from '../report.js'
 import type { RuleCore } from '../rule-core.js'
 import { didYouMean } from '../suggest.js'
-import type { LayerView, ReportAt, RuleCheck, Surroundings } from './context.js'
+import type { JudgedRule, LayerView, ReportAt, RuleCheck, Surroundings } from './context.js'
 
 /** Scopes of rules: names that exist, patterns that mean something, and rules inside what their policy is about. */
 export const scopes: RuleCheck = (rule, surroundings, report) => {
@@ -76,7 +76,7 @@ function checkTool(pattern: NamePattern, surroundings: Surroundings, report: Rep
   report('POL2201', pattern.span, message, `did you mean \`${meant}\`? If not, declare it`)
 }
 
-function checkUndeclaredArguments({ surveys }: RuleCore, surroundings: Surroundings, report: ReportAt): void {
+function checkUndeclaredArguments({ surveys }: JudgedRule, surroundings: Surroundings, report: ReportAt): void {
   for (const { nodes } of surveys) {
     for (const expr of nodes) {
       if (expr.kind !== 'call' || expr.fn !== 'undeclared') continue

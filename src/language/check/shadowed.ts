@@ -29,14 +29,15 @@ export const shadowed: Check = ({ reporter, fleet, tenants }) => {
         `${declareFor(blocker)}give \`${id}\` (${location.file}:${location.line}) a condition, or drop one of the two`,
       )
     }
-    const alike = new Map<string, RuleSite[]>()
+    const alike = new Map<string, RuleSite | RuleSite[]>()
     for (const site of own.rules) {
-      const key = likenessOf(site.core)
+      const key = site.core.likeness
       const others = alike.get(key)
-      if (others === undefined) alike.set(key, [site])
-      else others.push(site)
+      if (others === undefined) alike.set(key, site)
+      else if (Array.isArray(others)) others.push(site)
+      else alike.set(key, [others, site])
     }
-    for (const sites of alike.values()) if (sites.length > 1) reportRepetitions(sites, reporter)
+    for (const sites of alike.values()) if (Array.isArray(sites)) reportRepetitions(sites, reporter)
   }
   check(fleet, [])
   for (const tenant of tenants) check(tenant, fleet.rules)
@@ -59,23 +60,6 @@ function reportRepetitions(sites: readonly RuleSite[], reporter: Reporter): void
       `drop one of the two; the other is at ${location.file}:${location.line}`,
     )
   }
-}
-
-const LIKENESS = new WeakMap<RuleCore, string>()
-
-/** Equal for rules that mean the same, and hardly ever for others: enough to leave most rules unprinted. */
-function likenessOf(core: RuleCore): string {
-  let likeness = LIKENESS.get(core)
-  if (likeness !== undefined) return likeness
-  const { node, scope, surveys } = core
-  likeness = node.body.effect.kind
-  for (const { patterns } of scope) for (const { text } of patterns) likeness += ` ${text}`
-  for (const { nodes } of surveys) {
-    likeness += ` ${nodes.length}`
-    for (const expr of nodes) if (expr.kind === 'literal') likeness += ` ${expr.value}`
-  }
-  LIKENESS.set(core, likeness)
-  return likeness
 }
 
 const MEANING = new WeakMap<RuleCore, string>()
@@ -162,10 +146,10 @@ function literalTools(terms: readonly ScopeTerm[], tools: ToolIndex): readonly s
 
 /** The first of them. */
 function firstTool(terms: readonly ScopeTerm[], tools: ToolIndex): string | undefined {
-  for (const { patterns, ...term } of terms) {
+  for (const term of terms) {
     if (term.kind !== 'scope' || term.on !== 'tool') continue
-    const [first] = patterns
-    if (patterns.length === 1 && first?.kind === 'literal') return first.text
+    const [first] = term.patterns
+    if (term.patterns.length === 1 && first?.kind === 'literal') return first.text
     return literalTools(terms, tools)?.[0]
   }
   return undefined

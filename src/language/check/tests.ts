@@ -33,10 +33,7 @@ const CONSTANT: ReadonlySet<Expr['kind']> = new Set<Expr['kind']>(['literal', 'l
 
 const ruleId = ({ rule }: RuleSite): string => rule.id
 
-const readsUndeclared = ({ core }: RuleSite): boolean =>
-  core.surveys.some(
-    ({ kinds, nodes }) => kinds.has('call') && nodes.some((expr) => expr.kind === 'call' && expr.fn === 'undeclared'),
-  )
+const readsUndeclared = ({ core }: RuleSite): boolean => core.readsUndeclared
 
 type Locate = (span: Span) => Location
 

@@ -16,7 +16,7 @@ export const unmatchable: RuleCheck = ({ node, surveys }, { lists }, report) => 
   })
   for (const [at, { expr }] of node.body.conditions.entries()) {
     // Only functions and views fold.
-    if (surveys[at]?.kinds.has('call')) search.expr(expr, NO_VARIABLES)
+    if (surveys[at]?.has('call')) search.expr(expr, NO_VARIABLES)
   }
 }
 

@@ -2,9 +2,9 @@ import { didYouMean } from '../suggest.js'
 import type { ConditionCheck } from './context.js'
 
 /** Time zones are IANA names; an offset such as `EST` hides daylight saving and is refused with the way out. */
-export const zones: ConditionCheck = ({ nodes, kinds }, report) => {
-  if (!kinds.has('time-window')) return
-  for (const expr of nodes) {
+export const zones: ConditionCheck = (condition, report) => {
+  if (!condition.has('time-window')) return
+  for (const expr of condition.nodes) {
     if (expr.kind !== 'time-window' || isZone(expr.zone)) continue
     const hint =
       didYouMean(expr.zone, Intl.supportedValuesOf('timeZone')) ?? 'write an IANA name such as "America/New_York"'
