@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url'
 const ABOUT = {
   bench: {
     decide: 'time and memory of a decision, from 10 to 100,000 rules, beside Cedar, casbin, json-rules-engine and CASL',
+    serve:
+      'the server over sockets: unary, batches, arrivals by chance, audit on and off, beside a bare grpc-js server',
     load: 'from policy text to a policy set that decides, cold and after ten edits',
     demo: 'a day of a small company of agents: server, policies, approvals and audit, made anew by a seed',
     compare: 'REV [NAME...]: this tree against another revision, in alternated rounds',

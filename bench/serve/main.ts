@@ -3,16 +3,18 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { connect } from '../../sdk/typescript/client.js'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import { decide } from '../../src/engine/decide.js'
-import { type Blast, blast, compileBlast, h2load, has, type Load } from '../load/blast.js'
+import { blast, compileBlast, h2load, has, type Load } from '../load/blast.js'
+import { readOptions } from '../support/options.js'
+import { publish } from '../support/report.js'
 import { checkSources } from '../support/workload.js'
+import { type Sample, toReport } from './report.js'
 import type { ServerSpec } from './server.js'
 import { requestFile, workload } from './workload.js'
 
-// npm run bench -- serve [--json] [--rounds N] [--seconds S] [--only REGEX]: the server over real sockets, on core 0, against
+// npm run bench -- serve [--seconds S] [--only REGEX]: the server over real sockets, on core 0, against
 // a load generator in C on core 1, beside a bare grpc-js server that answers fixed bytes. 4,096 distinct requests, every one
 // with a request id of its own. Cells alternate within a round; medians of the rounds are reported, and ratios are of medians
 // of the same run. The CPU a decision is that of the server's main thread by the scheduler's own count, which moves far less with the
@@ -27,16 +29,10 @@ const CHECKED = 512
 /** Before the first round, for each server. */
 const WARM_UP_S = 4
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '1.5' },
-    only: { type: 'string', default: '' },
-  },
-})
-const rounds = Number(values.rounds)
-const seconds = Number(values.seconds)
+const options = readOptions('serve', 5, { seconds: 'S', only: 'REGEX' })
+const { rounds, quick } = options
+const seconds = Number(options.extra.seconds ?? (quick ? 0.3 : 1.5))
+const only = new RegExp(options.extra.only ?? '')
 
 interface Running {
   readonly name: string
@@ -48,13 +44,6 @@ interface Cell {
   readonly name: string
   readonly server: string
   readonly load: Load
-}
-
-interface Sample extends Blast {
-  readonly perSecond: number
-  /** Of the server's main thread, and of all its threads. */
-  readonly cpuUs: number
-  readonly allCpuUs: number
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-bench-serve-'))
@@ -125,10 +114,6 @@ async function plainAnswer(): Promise<string> {
   return answers.sort((a, b) => a.length - b.length)[CHECKED / 2]!.toString('base64')
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!
-}
-
 const calls = workload(RULES).calls
 const files: Record<string, string> = {}
 function file(name: string, bytes: Buffer): string {
@@ -144,20 +129,20 @@ const many = file('many-rules', requestFile(workload(100_000).calls, null))
 
 const usual = { path: DECIDE, mode: 'unary', conns: 1, inflight: 64, rate: 0, seconds, warm: 0.3, seed: 1 } as const
 const unary = { ...usual, file: one }
-const servers = ['bare', 'audit off', 'audit on']
+const servers = [...(options.alone ? [] : ['bare']), 'audit off', 'audit on']
 const cells: Cell[] = [
   ...[1, 16, 64].flatMap((inflight) =>
     servers.map((server) => ({ name: `unary, ${inflight} in flight`, server, load: { ...unary, inflight } })),
   ),
   ...servers.map((server) => ({ name: 'unary, 64 in flight, 8 connections', server, load: { ...unary, conns: 8 } })),
   ...servers.map((server) => ({ name: 'unary, Poisson 10,000/s', server, load: { ...unary, rate: 10_000 } })),
-  ...servers.slice(1).flatMap((server) => [
+  ...['audit off', 'audit on'].flatMap((server) => [
     { name: 'batch of 10, 8 in flight', server, load: { ...usual, file: ten, path: BATCH, inflight: 8 } },
     { name: 'batch of 100, 8 in flight', server, load: { ...usual, file: hundred, path: BATCH, inflight: 8 } },
   ]),
   { name: 'unary, 64 in flight', server: '10 rules', load: { ...usual, file: few } },
   { name: 'unary, 64 in flight', server: '100,000 rules', load: { ...usual, file: many } },
-].filter(({ name, server }) => new RegExp(values.only).test(`${name} ${server}`))
+].filter(({ name, server }) => only.test(`${name} ${server}`))
 
 const program = compileBlast(folder)
 const hasH2load = has('h2load')
@@ -183,7 +168,8 @@ for (const [name, spec] of Object.entries(specs)) {
 
 if (program !== null) {
   // Until the machine code is the final one, and the memory of the start is swept up.
-  for (const { port } of running.values()) await blast(program, pin(1), port, { ...unary, seconds: WARM_UP_S })
+  for (const { port } of running.values())
+    await blast(program, pin(1), port, { ...unary, seconds: quick ? seconds : WARM_UP_S })
 }
 
 const samples = new Map<Cell, Sample[]>(cells.map((cell) => [cell, []]))
@@ -203,22 +189,8 @@ for (let round = 0; program !== null && round < rounds; round++) {
   }
 }
 
-const results = cells.map((cell) => {
-  const of = (key: keyof Sample): number => median(samples.get(cell)!.map((sample) => sample[key]))
-  return {
-    what: cell.name,
-    server: cell.server,
-    perSecond: Math.round(of('perSecond')),
-    cpuUs: Number(of('cpuUs').toFixed(2)),
-    allCpuUs: Number(of('allCpuUs').toFixed(2)),
-    p50Us: Math.round(of('p50Us')),
-    p99Us: Math.round(of('p99Us')),
-    p999Us: Math.round(of('p999Us')),
-  }
-})
-
 const repeated: Record<string, number> = {}
-if (hasH2load && values.only === '') {
+if (hasH2load && options.extra.only === undefined) {
   const message = requestFile(calls.slice(0, 1), null).subarray(4 + 12 + 4)
   const head = Buffer.alloc(5)
   head.writeUInt32BE(message.length, 1)
@@ -227,34 +199,8 @@ if (hasH2load && values.only === '') {
     repeated[server] = Math.round(await h2load(pin(1), running.get(server)!.port, unary, frame))
 }
 
-function rate(what: string, server: string, key: 'perSecond' | 'cpuUs' = 'perSecond'): number {
-  return results.find((result) => result.what === what && result.server === server)?.[key] ?? Number.NaN
-}
-const ratio = (a: number, b: number): number => Number((a / b).toFixed(3))
-const closed = 'unary, 64 in flight'
-const ratios = {
-  'audit off / bare': ratio(rate(closed, 'audit off'), rate(closed, 'bare')),
-  'audit on / bare': ratio(rate(closed, 'audit on'), rate(closed, 'bare')),
-  'audit on / audit off': ratio(rate(closed, 'audit on'), rate(closed, 'audit off')),
-  'CPU, bare / audit off': ratio(rate(closed, 'bare', 'cpuUs'), rate(closed, 'audit off', 'cpuUs')),
-  'CPU, bare / audit on': ratio(rate(closed, 'bare', 'cpuUs'), rate(closed, 'audit on', 'cpuUs')),
-  'batch of 100 / unary, audit off': ratio(rate('batch of 100, 8 in flight', 'audit off'), rate(closed, 'audit off')),
-  'batch of 100 / unary, audit on': ratio(rate('batch of 100, 8 in flight', 'audit on'), rate(closed, 'audit on')),
-  '100,000 rules / 10 rules': ratio(rate(closed, '100,000 rules'), rate(closed, '10 rules')),
-}
-const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version }
-const grpc = JSON.parse(
-  readFileSync(new URL('../../../node_modules/@grpc/grpc-js/package.json', import.meta.url), 'utf8'),
-).version as string
-console.log(
-  `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, grpc-js ${grpc}, ${rounds} rounds of ${seconds} s`,
-)
-console.log(`${RULES} rules, 4096 requests, ${Math.round(allowed * 100)} % allowed`)
-console.table(results)
-console.table(ratios)
-if (Object.keys(repeated).length > 0) console.log('h2load, one request repeated, calls/s:', repeated)
-if (values.json)
-  console.log(
-    JSON.stringify({ results, ratios, h2load: repeated, allowed, rules: RULES, rounds, seconds, ...machine, grpc }),
-  )
+const measured = cells
+  .map((cell) => ({ load: cell.name, server: cell.server, samples: samples.get(cell)! }))
+  .filter((one) => one.samples.length > 0)
+publish(toReport(measured, { rules: RULES, rounds, seconds, allowed, repeated }), options)
 process.exit(0)
