@@ -10,7 +10,7 @@ import { blast, compileBlast, h2load, has, type Load } from '../load/blast.js'
 import { readOptions } from '../support/options.js'
 import { publish } from '../support/report.js'
 import { checkSources } from '../support/workload.js'
-import { type Sample, toReport } from './report.js'
+import { type Sample, STREAM, toReport } from './report.js'
 import type { ServerSpec } from './server.js'
 import { requestFile, workload } from './workload.js'
 
@@ -23,6 +23,7 @@ import { requestFile, workload } from './workload.js'
 const RULES = 10_000
 const DECIDE = '/portcullis.v1.DecisionService/Decide'
 const BATCH = '/portcullis.v1.DecisionService/DecideBatch'
+const BATCH_STREAM = '/portcullis.v1.DecisionService/DecideBatchStream'
 const SERVER = fileURLToPath(new URL('./server.js', import.meta.url))
 /** Calls whose answers are checked against the engine before anything is measured. */
 const CHECKED = 512
@@ -139,6 +140,11 @@ const cells: Cell[] = [
   ...['audit off', 'audit on'].flatMap((server) => [
     { name: 'batch of 10, 8 in flight', server, load: { ...usual, file: ten, path: BATCH, inflight: 8 } },
     { name: 'batch of 100, 8 in flight', server, load: { ...usual, file: hundred, path: BATCH, inflight: 8 } },
+    {
+      name: STREAM,
+      server,
+      load: { ...usual, file: hundred, path: BATCH_STREAM, mode: 'stream' as const, inflight: 8 },
+    },
   ]),
   { name: 'unary, 64 in flight', server: '10 rules', load: { ...usual, file: few } },
   { name: 'unary, 64 in flight', server: '100,000 rules', load: { ...usual, file: many } },

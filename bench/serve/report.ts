@@ -37,6 +37,8 @@ export interface Setting {
 
 const CLOSED = 'unary, 64 in flight'
 const BATCHES = 'batch of 100, 8 in flight'
+/** The load that one stream carries. */
+export const STREAM = 'stream of batches of 100, 8 in flight'
 
 /** What is set against what: figure, the load and server above, the load and server below. */
 const RATIOS: readonly (readonly [name: string, key: 'perSecond' | 'cpuUs', above: Place, below: Place])[] = [
@@ -47,6 +49,8 @@ const RATIOS: readonly (readonly [name: string, key: 'perSecond' | 'cpuUs', abov
   ['CPU, bare / audit on', 'cpuUs', [CLOSED, 'bare'], [CLOSED, 'audit on']],
   ['batch of 100 / unary, audit off', 'perSecond', [BATCHES, 'audit off'], [CLOSED, 'audit off']],
   ['batch of 100 / unary, audit on', 'perSecond', [BATCHES, 'audit on'], [CLOSED, 'audit on']],
+  ['stream of batches / unary, audit off', 'perSecond', [STREAM, 'audit off'], [CLOSED, 'audit off']],
+  ['stream of batches / unary, audit on', 'perSecond', [STREAM, 'audit on'], [CLOSED, 'audit on']],
   ['100,000 rules / 10 rules', 'perSecond', [CLOSED, '100,000 rules'], [CLOSED, '10 rules']],
 ]
 type Place = readonly [load: string, server: string]

@@ -8,7 +8,7 @@ import t from 'tap'
 import type { DecideRequest, StreamResult } from '../../sdk/typescript/client.js'
 import { uuidv7TimeMs } from '../../src/model/uuid.js'
 import { startEdge } from './edge.js'
-import { callRaw, encode, POLICY, startServer, toStruct } from './harness.js'
+import { callRaw, decode, encode, POLICY, startServer, toStruct } from './harness.js'
 
 const DECIDE = '/portcullis.v1.DecisionService/Decide'
 const REQUEST = 'portcullis.v1.DecideRequest'
@@ -193,6 +193,86 @@ t.test('a stream answers every call, faulty ones too, and more than may wait at 
     else t.equal(result?.response?.outcome, i % 3 === 0 ? 'DENY' : 'ALLOW')
   }
   t.strictSame(app.underWay, { calls: 0, streams: 0 })
+})
+
+t.test('a stream of batches answers every call, with faulty ones and whole faulty messages between', async (t) => {
+  const { app, client } = await startServer(t, { argv: ['--stream-in-flight', '4'] })
+  const stream = client.decideBatchStream()
+  const sizes = [1, 0, 100, 3, 1_000, 1_001, 7]
+  const kinds = [denied, allowed, { ...allowed, tool: '' }]
+  const batches = sizes.map((size, b) =>
+    Array.from({ length: size }, (_, i) => ({ ...kinds[i % 3]!, requestId: i === 5 ? '' : `b${b}-${i}` })),
+  )
+  const sent = (async () => {
+    for (const batch of batches) await stream.write(batch)
+    stream.end()
+  })()
+  const results = new Map<string, StreamResult>()
+  const nameless: StreamResult[] = []
+  for await (const result of stream) {
+    if (result.requestId === '') nameless.push(result)
+    else results.set(result.requestId, result)
+  }
+  await sent
+  const [tooMany, ...unnamed] = nameless.sort(
+    (a, b) => Number(b.error?.reason === 'LIMIT_EXCEEDED') - Number(a.error?.reason === 'LIMIT_EXCEEDED'),
+  )
+  t.match(tooMany?.error, { reason: 'LIMIT_EXCEEDED', message: 'requests has 1001 calls; the limit is 1000' })
+  t.equal(unnamed.length, 3, 'a call without an id in each of three batches')
+  t.ok(unnamed.every(({ error }) => error?.reason === 'FIELD_REQUIRED'))
+  t.equal(results.size, 1 + 99 + 3 + 999 + 6)
+  for (const [requestId, result] of results) {
+    const kind = Number(requestId.split('-')[1]) % 3
+    if (kind === 2) t.equal(result.error?.reason, 'FIELD_REQUIRED')
+    else t.equal(result.response?.outcome, kind === 0 ? 'DENY' : 'ALLOW')
+  }
+  t.strictSame(app.underWay, { calls: 0, streams: 0 })
+})
+
+t.test('what is ready in one turn leaves in one answer', async (t) => {
+  const { app } = await startServer(t)
+  const client = new Client(app.address, credentials.createInsecure())
+  t.teardown(() => client.close())
+  const same = (bytes: Buffer): Buffer => bytes
+  const stream = client.makeBidiStreamRequest('/portcullis.v1.DecisionService/DecideBatchStream', same, same)
+  const requests = Array.from({ length: 200 }, (_, i) => ({ ...allowed, arguments: undefined, requestId: `r${i}` }))
+  stream.write(encode('portcullis.v1.DecideBatchRequest', { requests }))
+  stream.end()
+  const answers: Buffer[] = []
+  for await (const bytes of stream) answers.push(bytes as Buffer)
+  const results = answers.flatMap(
+    (bytes) => decode<{ results: readonly StreamResult[] }>('portcullis.v1.DecideBatchStreamResponse', bytes).results,
+  )
+  t.strictSame(new Set(results.map(({ requestId }) => requestId)), new Set(requests.map(({ requestId }) => requestId)))
+  t.ok(answers.length < 20, `${answers.length} messages`)
+})
+
+t.test('a request that comes again in other bytes', async (t) => {
+  const { app } = await startServer(t)
+  const labels = { team: 'billing', tier: 'gold', region: 'eu' }
+  const backwards = Object.fromEntries(Object.entries(labels).reverse())
+  const call = { ...refund, arguments: undefined, requestId: 'again' }
+  const args = { order_id: 'A1', amount: 450, note: 'x'.repeat(40) }
+  for (const [name, size] of [
+    ['short', 0],
+    ['longer than what is kept', 5_000],
+  ] as const) {
+    const padded = { ...args, text: 'y'.repeat(size) }
+    const swapped = Object.fromEntries(Object.entries(padded).reverse())
+    const ask = (agent: object, struct: Record<string, unknown>) =>
+      callRaw(
+        app.address,
+        DECIDE,
+        encode(REQUEST, { ...call, requestId: name, agent, argumentsStruct: toStruct(struct) }),
+      )
+    const first = await ask({ id: 'support-1', labels }, padded)
+    const again = await ask({ id: 'support-1', labels: backwards }, swapped)
+    t.ok(again.response?.equals(first.response as Buffer), `${name}: maps in another order are the same call`)
+    const other = await ask({ id: 'support-1', labels }, { ...padded, amount: 451 })
+    t.equal(other.error?.code, status.ALREADY_EXISTS, `${name}: another value is another call`)
+    const relabelled = await ask({ id: 'support-1', labels: { ...labels, tier: 'silver' } }, padded)
+    t.equal(relabelled.error?.code, status.ALREADY_EXISTS, `${name}: and so is another label`)
+  }
 })
 
 t.test('a stream whose client does not read stops being read', async (t) => {
