@@ -14,6 +14,7 @@ const ABOUT = {
     serve:
       'the server over sockets: unary, batches, arrivals by chance, audit on and off, beside a bare grpc-js server',
     load: 'from policy text to a policy set that decides, cold and after ten edits',
+    worst: 'the slowest decision that each kind of condition and view can be made to take',
     demo: 'a day of a small company of agents: server, policies, approvals and audit, made anew by a seed',
     compare: 'REV [NAME...]: this tree against another revision, in alternated rounds',
     all: 'every benchmark with results of its own in bench/results/, one after the other',

@@ -136,7 +136,7 @@ class Compilation {
 
   finish(revision: string): Compiled {
     if (this.diagnostics.length > 0) throw new CompileError(this.diagnostics)
-    const drafts = this.#drafts.sort((a, b) => compareEntries(a.entry, b.entry))
+    const drafts = inOrder(this.#drafts)
     const tags = new Map<string, Tags>()
     for (const { name, tags: all } of this.#tools.values())
       tags.set(name, { all, fleet: this.#fleetTools.get(name)?.tags ?? null })
@@ -348,14 +348,27 @@ const EFFECT_ORDER: Readonly<Record<Effect, number>> = {
   REQUIRE_APPROVAL: 2,
   ALLOW: 3,
 }
+const DEFAULT_ORDER = 4
 
 /** Rules before defaults; rules by effect, the strictest first, then by policy and id. Files and their order have no say. */
-function compareEntries(a: Entry, b: Entry): number {
-  if (a.kind === 'default') return b.kind === 'default' ? compareDefaults(a, b) : 1
-  if (b.kind === 'default') return -1
+function inOrder(drafts: readonly Draft[]): readonly Draft[] {
+  const policies = [...new Set(drafts.map(({ entry }) => entry.policy))].sort(compareTexts)
+  const ranks = new Map(policies.map((policy, rank) => [policy, rank]))
+  const groups: Draft[][] = []
+  for (const draft of drafts) {
+    const { entry } = draft
+    const order = entry.kind === 'rule' ? EFFECT_ORDER[entry.effect] : DEFAULT_ORDER
+    const place = order * policies.length + ranks.get(entry.policy)!
+    const group = groups[place]
+    if (group === undefined) groups[place] = [draft]
+    else group.push(draft)
+  }
+  return Object.values(groups).flatMap((group) => group.sort((a, b) => compareWithinPolicy(a.entry, b.entry)))
+}
+
+function compareWithinPolicy(a: Entry, b: Entry): number {
+  if (a.kind === 'default' || b.kind === 'default') return compareTexts(a.layer, b.layer)
   return (
-    EFFECT_ORDER[a.effect] - EFFECT_ORDER[b.effect] ||
-    compareTexts(a.policy, b.policy) ||
     compareTexts(a.matched.ruleId, b.matched.ruleId) ||
     compareTexts(a.layer, b.layer) ||
     compareTexts(a.matched.location.file, b.matched.location.file) ||

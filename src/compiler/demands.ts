@@ -9,7 +9,8 @@ export class Demands {
   readonly #places = new Map<string, number>()
 
   intern(terms: readonly (readonly number[])[]): number {
-    const key = terms.length === 1 && terms[0]!.length === 1 ? String(terms[0]![0]) : JSON.stringify(terms)
+    // The count tells no term from a term without a pattern.
+    const key = `${terms.length} ${terms.map((term) => term.join()).join(';')}`
     const known = this.#places.get(key)
     if (known !== undefined) return known
     const place = this.#code.push(terms.length)

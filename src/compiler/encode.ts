@@ -1,5 +1,7 @@
 import type { Expr } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
+import { VIEWS } from '../language/vocabulary.js'
+import { children } from '../language/walk.js'
 import { assertNever } from '../model/assert-never.js'
 import type { Layer } from './entry.js'
 import type { Term } from './term.js'
@@ -10,6 +12,8 @@ export interface EncodeScope {
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   /** The number of a list; one number however often it is named. */
   readonly listNumber: (list: readonly ListItem[]) => number
+  /** The number of the automaton of the words on the right of a relation, where it takes one. */
+  readonly automatonNumber: (relation: Extract<Expr, { kind: 'relation' }>) => number | undefined
   /** The number of the slot of a term that is the same all through a decision; one number for equal terms. */
   readonly slotNumber: (term: Term) => number
 }
@@ -77,8 +81,11 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
       return done({ kind: 'arithmetic', op: expr.op, left: part(expr.left), right: part(expr.right) })
     case 'compare':
       return done({ kind: 'compare', op: expr.op, left: part(expr.left), right: part(expr.right) })
-    case 'relation':
-      return done({ kind: 'relation', op: expr.op, left: part(expr.left), right: part(expr.right) })
+    case 'relation': {
+      const automaton = scope.automatonNumber(expr)
+      const term = { kind: 'relation', op: expr.op, left: part(expr.left), right: part(expr.right) } as const
+      return done(automaton === undefined ? term : { ...term, automaton })
+    }
     case 'matches':
       return done({ kind: 'matches', subject: part(expr.subject), pattern: expr.pattern, flags: expr.flags })
     case 'quantifier': {
@@ -86,7 +93,8 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
       const depth = variables.length
       const over = part(expr.over)
       const body = encodeIn(expr.body, scope, [...variables, expr.variable.name])
-      const term: Term = { kind: 'quantifier', quantifier, depth, over, body: body.term }
+      const levels = depth + quantifierLevels(expr)
+      const term: Term = { kind: 'quantifier', quantifier, depth, levels, over, body: body.term }
       // Errs on the side of varying: the body reads at least the quantifier's own variable.
       return { term, varies: varies || body.varies }
     }
@@ -97,6 +105,18 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
     default:
       return assertNever(expr)
   }
+}
+
+/** Quantifiers inside one another in an expression; reading the text of each item by a view or a pattern is as dear as one more. */
+function quantifierLevels(expr: Expr): number {
+  const inner = Math.max(0, ...children(expr).map(quantifierLevels))
+  if (expr.kind === 'quantifier') return inner === 0 && readsText(expr.body) ? 2 : inner + 1
+  return inner
+}
+
+function readsText(expr: Expr): boolean {
+  if (expr.kind === 'matches' || (expr.kind === 'call' && Object.hasOwn(VIEWS, expr.fn))) return true
+  return children(expr).some(readsText)
 }
 
 /** JSON has no text for infinity and NaN; the lexer lets none through. */

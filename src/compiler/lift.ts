@@ -150,7 +150,7 @@ export function liftScopeTerm(
 
 /** `*` demands nothing, whatever stands beside it in the brackets. */
 export function isEverything({ kind, text }: NamePattern): boolean {
-  return kind === 'glob' && /^\*+$/.test(text)
+  return kind === 'glob' && text.startsWith('*') && /^\*+$/.test(text)
 }
 
 function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicates, features }: Vocabulary): void {

@@ -1,4 +1,4 @@
-import type { CompareOp, Expr } from '../language/ast.js'
+import type { CompareOp, Expr, ReferenceRoot } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
 import { staticCost } from './cost.js'
 import { dependence } from './dependence.js'
@@ -8,6 +8,7 @@ import { Ints } from './ints.js'
 import { compileRegex } from './regex.js'
 import type { StringPoolBuilder } from './string-pool.js'
 import type { ScopeCondition, Term } from './term.js'
+import { buildWords, takesAutomaton, type WordSection } from './words.js'
 import { zoneOffset } from './zone.js'
 
 /**
@@ -51,6 +52,7 @@ export interface PredicateSection {
   readonly listStarts: Int32Array<ArrayBuffer>
   /** Texts, each a JSON array of items. */
   readonly listChunks: Int32Array<ArrayBuffer>
+  readonly automata: readonly WordSection[]
 }
 
 /** Items of a list that are parsed at once: a fraction of a millisecond. */
@@ -70,7 +72,19 @@ export class Predicates {
   readonly #readsRequest: number[] = []
   readonly #slow: number[] = []
   readonly #slotIds = new Map<string, number>()
+  readonly #references: Readonly<Record<ReferenceRoot, Map<string, number>>> = {
+    args: new Map(),
+    agent: new Map(),
+    principal: new Map(),
+    session: new Map(),
+    context: new Map(),
+    tool: new Map(),
+    env: new Map(),
+    now: new Map(),
+  }
   readonly #lists = new Map<readonly ListItem[], number>()
+  readonly #automatonIds = new Map<string, number>()
+  readonly #automata: WordSection[] = []
 
   constructor(strings: StringPoolBuilder) {
     this.#strings = strings
@@ -86,26 +100,43 @@ export class Predicates {
       layer,
       lists,
       listNumber: (list) => this.#listNumber(list),
+      automatonNumber: ({ op, right }) =>
+        op === 'contains-any' || op === 'contains-all' ? this.#automatonNumber(wordsOf(right, lists)) : undefined,
       slotNumber: (slot) => this.slot(slot),
     })
-    return this.#intern(term, staticCost(expr), () => dependence(expr) === 'request')
+    const comparison = comparisonOf(term)
+    if (comparison === undefined) return this.#intern(term, expr)
+    const { op, operand, number } = comparison
+    const key = `${op} ${operand} ${number}`
+    return this.#ids.get(key) ?? this.#add(key, comparison, staticCost(expr), dependence(expr) === 'request')
   }
 
   /** A predicate of the scope; it reads nothing but agent, principal, tenant and clock. */
   ofScope(condition: ScopeCondition, cost: number): number {
-    return this.#intern(condition, cost, () => false)
+    const key = JSON.stringify(condition)
+    return this.#ids.get(key) ?? this.#add(key, this.#toRow(condition, key), cost, false)
   }
 
   /** That the called tool, or the environment, meets a demand (see `Demands`). Cheaper than anything that reads the call. */
   ofDemand(op: 'tool' | 'notTool' | 'environment', demand: number): number {
     const key = `${op} ${demand}`
-    const known = this.#ids.get(key)
-    if (known !== undefined) return known
-    return this.#add(key, { op: OP[op], operand: demand, number: 0, term: -1 }, 0, false)
+    const row = { op: OP[op], operand: demand, number: 0, term: -1 }
+    return this.#ids.get(key) ?? this.#add(key, row, 0, false)
   }
 
   /** The number of the slot of a term. */
   slot(term: Term): number {
+    if (term.kind !== 'reference' || term.path.length !== 1) return this.#slot(term)
+    // Nearly every slot is `args.KEY` or a label: no text of the term is made to find it again.
+    const ofRoot = this.#references[term.root]
+    const known = ofRoot.get(term.path[0]!)
+    if (known !== undefined) return known
+    const slot = this.#slot(term)
+    ofRoot.set(term.path[0]!, slot)
+    return slot
+  }
+
+  #slot(term: Term): number {
     const key = JSON.stringify(term)
     const known = this.#slotIds.get(key)
     if (known !== undefined) return known
@@ -134,15 +165,16 @@ export class Predicates {
       slots: Int32Array.from([...this.#slotIds.keys()], (text) => this.#strings.add(text)),
       listStarts: starts.toArray(),
       listChunks: chunks.toArray(),
+      automata: this.#automata,
     }
   }
 
-  #intern(term: Term, cost: number, readsRequest: () => boolean): number {
+  #intern(term: Term, expr: Expr): number {
     const key = JSON.stringify(term)
     const known = this.#ids.get(key)
     if (known !== undefined) return known
     const isSlow = prepare(term)
-    const id = this.#add(key, this.#toRow(term, key), cost, readsRequest())
+    const id = this.#add(key, this.#toRow(term, key), staticCost(expr), dependence(expr) === 'request')
     if (isSlow) this.#slow.push(id)
     return id
   }
@@ -159,12 +191,20 @@ export class Predicates {
   }
 
   #toRow(term: Term, key: string): Row {
-    const comparison = comparisonOf(term)
-    if (comparison !== undefined) return comparison
     const slot = testedSlot(term)
     const text = this.#strings.add(key)
     if (slot !== undefined) return { op: OP.test, operand: slot, number: 0, term: text }
     return { op: OP.general, operand: 0, number: 0, term: text }
+  }
+
+  #automatonNumber(words: readonly string[]): number | undefined {
+    if (!takesAutomaton(words)) return undefined
+    const key = JSON.stringify(words)
+    const known = this.#automatonIds.get(key)
+    if (known !== undefined) return known
+    const number = this.#automata.push(buildWords(words)) - 1
+    this.#automatonIds.set(key, number)
+    return number
   }
 
   #listNumber(list: readonly ListItem[]): number {
@@ -173,6 +213,17 @@ export class Predicates {
     this.#lists.set(list, this.#lists.size)
     return this.#lists.size - 1
   }
+}
+
+/** The texts among the items of a constant list; none of any other expression. */
+function wordsOf(right: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): readonly string[] {
+  const items =
+    right.kind === 'list-literal'
+      ? right.items.map((item) => (item.kind === 'literal' ? item.value : undefined))
+      : right.kind === 'name'
+        ? (lists.get(right.name) ?? [])
+        : []
+  return items.filter((item) => typeof item === 'string')
 }
 
 interface Row {

@@ -31,12 +31,21 @@ export type Term =
   | { readonly kind: 'and' | 'or'; readonly operands: readonly Term[] }
   | { readonly kind: 'arithmetic'; readonly op: ArithmeticOp; readonly left: Term; readonly right: Term }
   | { readonly kind: 'compare'; readonly op: CompareOp; readonly left: Term; readonly right: Term }
-  | { readonly kind: 'relation'; readonly op: RelationOp; readonly left: Term; readonly right: Term }
+  | {
+      readonly kind: 'relation'
+      readonly op: RelationOp
+      readonly left: Term
+      readonly right: Term
+      /** The automaton of the words on the right, where they are too many to be made ready while calls wait. */
+      readonly automaton?: number
+    }
   | { readonly kind: 'matches'; readonly subject: Term; readonly pattern: string; readonly flags: string }
   | {
       readonly kind: 'quantifier'
       readonly quantifier: 'any' | 'all'
       readonly depth: number
+      /** From the outermost to the innermost of those around and within it, itself included. */
+      readonly levels: number
       readonly over: Term
       readonly body: Term
     }

@@ -1,6 +1,7 @@
 import type { ArithmeticOp, CompareOp, Expr, RelationOp } from '../../src/language/ast.js'
 import type { ListItem } from '../../src/language/checked.js'
 import type { ViewName } from '../../src/language/vocabulary.js'
+import { children, walk } from '../../src/language/walk.js'
 import type { Call } from '../../src/model/call.js'
 import { addresseesIn, isInWindow, textsIn } from './fields.js'
 import type { Parts, Views } from './views.js'
@@ -32,7 +33,7 @@ export interface Env {
   readonly views: Views
 }
 
-const LIMITS = [10_000, 100, 10]
+const LIMITS = [10_000, 100, 20]
 
 export function evaluate(expr: Expr, env: Env): unknown {
   const value = (child: Expr): unknown => evaluate(child, env)
@@ -91,7 +92,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
     case 'quantifier': {
       const items = value(expr.over)
       if (!Array.isArray(items)) return undefined
-      const limit = LIMITS[Math.min(env.variables.length, 2)]!
+      const limit = LIMITS[Math.min(env.variables.length + levelsOf(expr), 3) - 1]!
       const truths = items.slice(0, limit).map((item: unknown) => {
         const variables = [...env.variables, { name: expr.variable.name, value: item }]
         return evaluate(expr.body, { ...env, variables })
@@ -105,6 +106,21 @@ export function evaluate(expr: Expr, env: Env): unknown {
     }
   }
 }
+
+/** How deep quantifiers stand in one another; one that parses or searches each item counts twice. */
+function levelsOf(expr: Expr): number {
+  const parts = children(expr)
+  const deepest = parts.reduce((most, part) => Math.max(most, levelsOf(part)), 0)
+  if (expr.kind !== 'quantifier') return deepest
+  if (deepest > 0) return deepest + 1
+  let reads = false
+  walk(expr.body, (part) => {
+    reads ||= part.kind === 'matches' || (part.kind === 'call' && TEXT_VIEWS.has(part.fn))
+  })
+  return reads ? 2 : 1
+}
+
+const TEXT_VIEWS = new Set(['sql', 'url', 'email', 'path', 'ip', 'shell', 'json'])
 
 export function allOf(truths: readonly unknown[]): boolean | undefined {
   if (truths.includes(false)) return false
@@ -262,7 +278,7 @@ function compare(op: CompareOp, a: unknown, b: unknown): boolean | undefined {
 function same(a: unknown, b: unknown, depth = 0): boolean | undefined {
   if (a === undefined || b === undefined) return undefined
   if (a === null || b === null) return a === b
-  if (typeof a === 'boolean' || typeof a === 'string') return typeof b === typeof a ? a === b : undefined
+  if (typeof a === 'boolean') return typeof b === 'boolean' ? a === b : undefined
   if (a instanceof Range) return b instanceof Range ? a.text === b.text : undefined
   if (Array.isArray(a) || isMap(a)) {
     if (depth === 64 || (Array.isArray(a) ? !Array.isArray(b) : !isMap(b))) return undefined
@@ -281,7 +297,13 @@ function entries(of: object): Map<string, unknown> {
 function order(a: unknown, b: unknown): number | undefined {
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
   if (a instanceof Time && b instanceof Time) return a.isPoint === b.isPoint ? a.ms - b.ms : undefined
-  return undefined
+  if (typeof a !== 'string' || typeof b !== 'string') return undefined
+  const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0)!)) as [
+    number[],
+    number[],
+  ]
+  const at = left.findIndex((point, i) => point !== right[i])
+  return at < 0 ? left.length - right.length : at >= right.length ? 1 : left[at]! - right[at]!
 }
 
 function relate(op: RelationOp, a: unknown, b: unknown, views: Views): boolean | undefined {

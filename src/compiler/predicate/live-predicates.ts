@@ -32,7 +32,11 @@ export class LivePredicates {
     this.section = section
     this.#strings = strings
     this.#demands = demands
-    this.#scope = { list: (list) => this.#list(list), parametersOf }
+    this.#scope = {
+      list: (list) => this.#list(list),
+      automaton: (automaton) => section.automata[automaton]!,
+      parametersOf,
+    }
     this.#tests = new Array<Test | undefined>(section.ops.length).fill(undefined)
     this.#truths = new Array<TruthFn | undefined>(section.ops.length).fill(undefined)
     this.#readers = new Array<ValueFn | undefined>(section.slots.length).fill(undefined)

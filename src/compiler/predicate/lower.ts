@@ -7,6 +7,7 @@ import { isConstant } from '../predicates.js'
 import { compileRegex } from '../regex.js'
 import type { Term } from '../term.js'
 import { compileTimeWindow } from '../time-window.js'
+import type { WordSection } from '../words.js'
 import { arithmetic, negate } from './arithmetic.js'
 import { COMPARISONS, testAgainst } from './compare.js'
 import type { TruthFn, ValueFn } from './frame.js'
@@ -20,6 +21,7 @@ import { AddressRange, Duration, Instant, isList, isMap, member, type Value } fr
 /** What a term may ask of the policy set that it stands in. */
 export interface LowerScope {
   readonly list: (list: number) => readonly Value[]
+  readonly automaton: (automaton: number) => WordSection
   /** Names of the arguments that a tool's declarations have, as far as the layer sees them; undefined for a tool without any. */
   readonly parametersOf: (layer: Layer, tool: string) => DeclaredNames | undefined
 }
@@ -33,7 +35,11 @@ export function lowerTest(term: Term, scope: LowerScope): (value: Value) => Trut
     case 'compare':
       return testAgainst(term.op, constantValue(term.right, scope))
     case 'relation':
-      return relationToConstant(term.op, constantValue(term.right, scope))
+      return relationToConstant(
+        term.op,
+        constantValue(term.right, scope),
+        term.automaton === undefined ? undefined : scope.automaton(term.automaton),
+      )
     case 'matches': {
       const found = compileRegex(term.pattern, term.flags)
       return (text) => (typeof text === 'string' ? toTruth(found(text)) : UNKNOWN)
@@ -74,7 +80,7 @@ export function lowerTruth(term: Term, scope: LowerScope): TruthFn {
     case 'quantifier': {
       const over = lowerValue(term.over, scope)
       const body = lowerTruth(term.body, scope)
-      return term.quantifier === 'any' ? anyItem(over, body, term.depth) : allItems(over, body, term.depth)
+      return term.quantifier === 'any' ? anyItem(over, body, term) : allItems(over, body, term)
     }
     case 'time-window': {
       const subject = lowerValue(term.subject, scope)

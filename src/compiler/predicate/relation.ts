@@ -2,7 +2,7 @@ import type { RelationOp } from '../../language/ast.js'
 import { assertNever } from '../../model/assert-never.js'
 import { compileGlob } from '../glob.js'
 import { underPath } from '../views/index.js'
-import { compileContainsAny } from '../words.js'
+import { compileContainsAll, compileContainsAny, type WordSection } from '../words.js'
 import {
   constantMembership,
   everyAmong,
@@ -50,9 +50,9 @@ export function relation(op: RelationOp): Relation {
 }
 
 /** The same relation where the right side is a constant of the policy: what can be prepared is prepared once. */
-export function relationToConstant(op: RelationOp, right: Value): (left: Value) => Truth {
+export function relationToConstant(op: RelationOp, right: Value, automaton?: WordSection): (left: Value) => Truth {
   if (isList(right)) {
-    const prepared = relationToList(op, right)
+    const prepared = relationToList(op, right, automaton)
     if (prepared !== undefined) return prepared
   }
   if (op === 'like' && typeof right === 'string') {
@@ -63,7 +63,11 @@ export function relationToConstant(op: RelationOp, right: Value): (left: Value) 
   return (left) => related(left, right)
 }
 
-function relationToList(op: RelationOp, items: readonly Value[]): ((left: Value) => Truth) | undefined {
+function relationToList(
+  op: RelationOp,
+  items: readonly Value[],
+  automaton: WordSection | undefined,
+): ((left: Value) => Truth) | undefined {
   const among = constantMembership(items)
   switch (op) {
     case 'in':
@@ -75,19 +79,35 @@ function relationToList(op: RelationOp, items: readonly Value[]): ((left: Value)
     case 'intersects':
       return (left) => (isList(left) ? someAmong(left, among) : UNKNOWN)
     case 'contains-any':
-      return containsAnyOf(items, among)
+      return containsAnyOf(items, among, automaton)
+    case 'contains-all':
+      return containsAllOf(items, automaton)
     default:
       return undefined
   }
 }
 
-function containsAnyOf(items: readonly Value[], among: Membership): (left: Value) => Truth {
+function containsAnyOf(
+  items: readonly Value[],
+  among: Membership,
+  automaton: WordSection | undefined,
+): (left: Value) => Truth {
   const words = items.filter((item) => typeof item === 'string')
-  const hasWord = compileContainsAny(words, { caseInsensitive: false })
+  const hasWord = compileContainsAny(words, automaton)
   const miss = words.length < items.length ? UNKNOWN : FALSE
   return (left) => {
     if (typeof left === 'string') return hasWord(left) ? TRUE : miss
     return isList(left) ? someAmong(left, among) : UNKNOWN
+  }
+}
+
+function containsAllOf(items: readonly Value[], automaton: WordSection | undefined): (left: Value) => Truth {
+  const words = items.filter((item) => typeof item === 'string')
+  const hasWords = compileContainsAll(words, automaton)
+  const otherwise = words.length < items.length ? UNKNOWN : TRUE
+  return (left) => {
+    if (typeof left === 'string') return hasWords(left) ? otherwise : FALSE
+    return isList(left) ? everyAmong(items, membershipIn(left, items.length)) : UNKNOWN
   }
 }
 
