@@ -16,8 +16,8 @@ export function inTime(ns: number): string {
 
 /** `10`, `1k`, `2.5M`, for axes and names. */
 export function inThousands(count: number): string {
-  if (count >= 1e6) return `${Number((count / 1e6).toFixed(2))}M`
-  return count >= 1e3 ? `${Number((count / 1e3).toFixed(2))}k` : String(Number(count.toPrecision(3)))
+  const [unit, name] = count >= 1e6 ? [1e6, 'M'] : count >= 1e3 ? [1e3, 'k'] : [1, '']
+  return `${Number((count / unit).toPrecision(3))}${name}`
 }
 
 /** `14 (12 to 19)`. */

@@ -48,15 +48,24 @@ export function publish(report: Report, { json, out, quick }: BenchOptions): voi
   const { name, about, machine, metrics, notes, tables, facts } = report
   console.log([about, describeInLine(machine), ...tables.map(toPlainText), notes.join('\n')].join('\n\n'))
   const data = { name, about, machine, quick, metrics, notes, ...facts }
-  if (out) {
-    mkdirSync(RESULTS, { recursive: true })
-    const file = (extension: string) => path.join(RESULTS, `${name}.${extension}`)
-    writeFileSync(file('json'), `${JSON.stringify(data, null, 2)}\n`)
-    writeFileSync(file('md'), toPage(report))
-    if (report.plots.length > 0) writeFileSync(file('svg'), renderPlots(report.plots))
-    console.log(`\nwritten: bench/results/${name}.json, .md${report.plots.length > 0 ? ', .svg' : ''}`)
-  }
+  if (out) write(report, data, quick)
   if (json) console.log(JSON.stringify(data))
+}
+
+/** A quick run makes the files, so that whatever is wrong with them shows, and keeps none: its figures say nothing. */
+function write(report: Report, data: object, quick: boolean): void {
+  const files = [
+    ['json', `${JSON.stringify(data, null, 2)}\n`],
+    ['md', toPage(report)],
+    ...(report.plots.length > 0 ? [['svg', renderPlots(report.plots)] as const] : []),
+  ] as const
+  if (quick) {
+    console.log('\nnothing is written: a quick run says nothing about time')
+    return
+  }
+  mkdirSync(RESULTS, { recursive: true })
+  for (const [extension, text] of files) writeFileSync(path.join(RESULTS, `${report.name}.${extension}`), text)
+  console.log(`\nwritten to bench/results: ${files.map(([extension]) => `${report.name}.${extension}`).join(', ')}`)
 }
 
 function toPage({ name, about, machine, tables, plots, notes }: Report): string {

@@ -278,7 +278,7 @@ function compare(op: CompareOp, a: unknown, b: unknown): boolean | undefined {
 function same(a: unknown, b: unknown, depth = 0): boolean | undefined {
   if (a === undefined || b === undefined) return undefined
   if (a === null || b === null) return a === b
-  if (typeof a === 'boolean') return typeof b === 'boolean' ? a === b : undefined
+  if (typeof a === 'boolean' || typeof a === 'string') return typeof b === typeof a ? a === b : undefined
   if (a instanceof Range) return b instanceof Range ? a.text === b.text : undefined
   if (Array.isArray(a) || isMap(a)) {
     if (depth === 64 || (Array.isArray(a) ? !Array.isArray(b) : !isMap(b))) return undefined
@@ -297,13 +297,7 @@ function entries(of: object): Map<string, unknown> {
 function order(a: unknown, b: unknown): number | undefined {
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
   if (a instanceof Time && b instanceof Time) return a.isPoint === b.isPoint ? a.ms - b.ms : undefined
-  if (typeof a !== 'string' || typeof b !== 'string') return undefined
-  const [left, right] = [a, b].map((text) => Array.from(text, (character) => character.codePointAt(0)!)) as [
-    number[],
-    number[],
-  ]
-  const at = left.findIndex((point, i) => point !== right[i])
-  return at < 0 ? left.length - right.length : at >= right.length ? 1 : left[at]! - right[at]!
+  return undefined
 }
 
 function relate(op: RelationOp, a: unknown, b: unknown, views: Views): boolean | undefined {

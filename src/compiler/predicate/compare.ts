@@ -7,7 +7,7 @@ export const MAX_COMPARE_DEPTH = 64
 
 /**
  * Equality without conversions. Null equals null alone and compares with anything; otherwise two types are unknown.
- * Numbers and big integers compare by their exact values, texts by code points, lists and maps by their members.
+ * Numbers and big integers compare by their exact values, texts as they are, lists and maps by their members.
  */
 export function equal(left: Value, right: Value, depth = 0): Truth {
   if (left === undefined || right === undefined) return UNKNOWN
@@ -62,10 +62,12 @@ export function isNumeric(value: Value): value is number | bigint {
   return typeof value === 'number' ? !Number.isNaN(value) : typeof value === 'bigint'
 }
 
-/** Negative, zero or positive as the left comes before, with or after the right; `undefined` where they have no order. */
+/**
+ * Negative, zero or positive as the left comes before, with or after the right; `undefined` where they have no order. Texts
+ * have none: "1000" would come before "99".
+ */
 export function order(left: Value, right: Value): number | undefined {
   if (isNumeric(left)) return isNumeric(right) ? orderNumbers(left, right) : undefined
-  if (typeof left === 'string') return typeof right === 'string' ? compareCodePoints(left, right) : undefined
   if (left instanceof Instant) return right instanceof Instant ? left.ms - right.ms : undefined
   if (left instanceof Duration) return right instanceof Duration ? left.ms - right.ms : undefined
   return undefined
@@ -74,22 +76,6 @@ export function order(left: Value, right: Value): number | undefined {
 /** Exact across numbers and big integers. */
 function orderNumbers(left: number | bigint, right: number | bigint): number {
   return left < right ? -1 : left > right ? 1 : 0
-}
-
-/** Order by code point. JavaScript's own `<` orders by UTF-16 unit, which puts U+10000 before U+E000. */
-export function compareCodePoints(left: string, right: string): number {
-  const length = Math.min(left.length, right.length)
-  for (let i = 0; i < length; i++) {
-    const a = left.charCodeAt(i)
-    const b = right.charCodeAt(i)
-    if (a !== b) return codePointRank(a) - codePointRank(b)
-  }
-  return left.length - right.length
-}
-
-/** Moves surrogates, which begin the code points above U+FFFF, behind the rest of the units. */
-function codePointRank(unit: number): number {
-  return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }
 
 /** One function an operator, shared by all comparisons of a policy set. */
