@@ -270,6 +270,16 @@ t.test('cost: a rule over the limit is refused by name, one under it is bounded'
     'the last that is looked at',
   )
   t.equal(ask(policySet, { tool: 'a', arguments: { xs: xs(limit + 1, 1) } }).reasonCode, 'INDETERMINATE', 'one more')
+  const dearer = [
+    ['any x in args.xs: any y in args.ys: x == y', ITEM_LIMITS[1]!],
+    ['any x in args.xs: url(x).host == "h"', ITEM_LIMITS[1]!],
+  ] as const
+  for (const [condition, most] of dearer) {
+    const dear = compile(`policy p\ndefault allow\nrule ANY "" { on tool a  when ${condition}  deny }`)
+    const arguments_ = (length: number) => ({ xs: new Array<string>(length).fill('https://i'), ys: ['b'] })
+    t.equal(ask(dear, { tool: 'a', arguments: arguments_(most) }).outcome, 'ALLOW', condition)
+    t.equal(ask(dear, { tool: 'a', arguments: arguments_(most + 1) }).reasonCode, 'INDETERMINATE', condition)
+  }
   t.end()
 })
 

@@ -1,7 +1,6 @@
 import type { ArithmeticOp, CompareOp, Expr, RelationOp } from '../../src/language/ast.js'
 import type { ListItem } from '../../src/language/checked.js'
 import type { ViewName } from '../../src/language/vocabulary.js'
-import { children, walk } from '../../src/language/walk.js'
 import type { Call } from '../../src/model/call.js'
 import { addresseesIn, isInWindow, textsIn } from './fields.js'
 import type { Parts, Views } from './views.js'
@@ -108,19 +107,22 @@ export function evaluate(expr: Expr, env: Env): unknown {
 }
 
 /** How deep quantifiers stand in one another; one that parses or searches each item counts twice. */
-function levelsOf(expr: Expr): number {
-  const parts = children(expr)
-  const deepest = parts.reduce((most, part) => Math.max(most, levelsOf(part)), 0)
-  if (expr.kind !== 'quantifier') return deepest
+function levelsOf(node: unknown): number {
+  if (typeof node !== 'object' || node === null) return 0
+  const deepest = Object.values(node).reduce((most: number, part) => Math.max(most, levelsOf(part)), 0)
+  if (!('kind' in node) || node.kind !== 'quantifier') return deepest
   if (deepest > 0) return deepest + 1
-  let reads = false
-  walk(expr.body, (part) => {
-    reads ||= part.kind === 'matches' || (part.kind === 'call' && TEXT_VIEWS.has(part.fn))
-  })
-  return reads ? 2 : 1
+  return 'body' in node && readsText(node.body) ? 2 : 1
 }
 
-const TEXT_VIEWS = new Set(['sql', 'url', 'email', 'path', 'ip', 'shell', 'json'])
+function readsText(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false
+  const { kind, fn } = node as { readonly kind?: unknown; readonly fn?: unknown }
+  if (kind === 'matches' || (kind === 'call' && TEXT_VIEWS.has(fn))) return true
+  return Object.values(node).some(readsText)
+}
+
+const TEXT_VIEWS: ReadonlySet<unknown> = new Set(['sql', 'url', 'email', 'path', 'ip', 'shell', 'json'])
 
 export function allOf(truths: readonly unknown[]): boolean | undefined {
   if (truths.includes(false)) return false
