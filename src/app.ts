@@ -137,6 +137,8 @@ async function open(
     streamInFlight: config.limits.streamInFlight,
     maxConcurrentStreams: config.limits.maxConcurrentStreams,
     maxConnections: config.limits.maxConnections,
+    maxConnectionAgeMs: config.limits.maxConnectionAgeMs,
+    connectionGraceMs: config.drainMs,
     maxBufferedBytes: config.limits.maxBufferedBytes,
   })
   server = grpc

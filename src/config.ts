@@ -23,6 +23,11 @@ export interface Config {
     readonly maxConnections: number
     /** Bytes of messages in memory beyond which the connection that sent most is cut. */
     readonly maxBufferedBytes: number
+    /**
+     * How long a connection is used before its client is told to open another, in milliseconds, up to a tenth more or less;
+     * calls under way on it get `drainMs` to finish. 0 never, else 1,000 to 86,400,000. @default 0
+     */
+    readonly maxConnectionAgeMs: number
     /** Calls of one DecideStream that may wait for their records at a time, 1 to 10,000. @default 256 */
     readonly streamInFlight: number
     /** Answers remembered for repeated request ids, 1 to 10,000,000. @default 50,000 */
@@ -100,6 +105,13 @@ export const SETTINGS = {
     'BYTES',
     'messages in memory, finished or not, 64 MiB to 1 TiB; beyond it the connection that sent most is cut',
   ),
+  maxConnectionAgeMs: setting(
+    'max-connection-age-ms',
+    'PORTCULLIS_MAX_CONNECTION_AGE_MS',
+    '0',
+    'MS',
+    'a connection older than this is replaced, so that clients spread anew; 0: never',
+  ),
   streamInFlight: setting(
     'stream-in-flight',
     'PORTCULLIS_STREAM_IN_FLIGHT',
@@ -170,6 +182,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),
       maxConnections: read('maxConnections', integer(1, 1_000_000)),
       maxBufferedBytes: read('maxBufferedBytes', integer(64 * 1024 ** 2, 1024 ** 4)),
+      maxConnectionAgeMs: read('maxConnectionAgeMs', zeroOr(integer(1_000, 86_400_000))),
       streamInFlight: read('streamInFlight', integer(1, 10_000)),
       rememberedRequests: read('rememberedRequests', integer(1, 10_000_000)),
     },
@@ -244,6 +257,18 @@ function integer(min: number, max: number): (value: string) => number {
     const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : Number.NaN
     if (!(number >= min && number <= max)) throw new Error(`${shown(value)} is no whole number from ${min} to ${max}`)
     return number
+  }
+}
+
+/** Zero turns off what has a range of its own. */
+function zeroOr(read: (value: string) => number): (value: string) => number {
+  return (value) => {
+    if (value === '0') return 0
+    try {
+      return read(value)
+    } catch (error) {
+      throw new Error(`${(error as Error).message}, nor 0`)
+    }
   }
 }
 

@@ -13,6 +13,7 @@ t.test('defaults', (t) => {
       maxConcurrentStreams: 1_000,
       maxConnections: 2_000,
       maxBufferedBytes: 536_870_912,
+      maxConnectionAgeMs: 0,
       streamInFlight: 256,
       rememberedRequests: 50_000,
     },

@@ -335,6 +335,24 @@ function frame(requestId: string): Buffer {
   return Buffer.concat([head, message])
 }
 
+t.test('a connection that is old enough is told to go, and its client opens the next one', async (t) => {
+  const { app, client } = await startServer(t, { argv: ['--max-connection-age-ms', '1000'] })
+  t.equal((await client.decide(allowed)).outcome, 'ALLOW')
+  const session = connectHttp2(`http://${app.address}`)
+  t.teardown(() => session.destroy())
+  const told = new Promise<number>((resolve) => session.once('goaway', (code) => resolve(code)))
+  let isTold = false
+  void told.then(() => {
+    isTold = true
+  })
+  // The client's connection is older than this one: by the time this one is told, the client's was.
+  const outcomes = new Set<string>()
+  while (!isTold) outcomes.add((await client.decide(allowed)).outcome)
+  t.strictSame([...outcomes], ['ALLOW'], 'no call is lost')
+  t.equal(await told, 0, 'without a fault')
+  t.equal((await client.decide(allowed)).outcome, 'ALLOW')
+})
+
 t.test('a deadline that passed', async (t) => {
   const { app } = await startServer(t)
   const client = new Client(app.address, credentials.createInsecure())

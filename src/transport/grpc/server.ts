@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js'
+import { Server, ServerCredentials, type ServerOptions, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check'
@@ -17,6 +17,9 @@ export interface GrpcServerOptions
   readonly nowMs: () => number
   /** Calls that one connection may have open at a time. */
   readonly maxConcurrentStreams: number
+  /** A connection that is older is told to go, and cut `connectionGraceMs` later; 0: never. @default 0 */
+  readonly maxConnectionAgeMs?: number
+  readonly connectionGraceMs?: number
 }
 
 type ConnectionInjector = ReturnType<Server['createConnectionInjector']>
@@ -51,6 +54,7 @@ export class GrpcServer {
       // A client that vanished without a word is noticed after the two together, and its streams are given up.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
+      ...agesOf(options),
     })
     this.#connections = new Connections(options, options.log)
     const deps = { ...options, inFlight: this.#inFlight }
@@ -133,6 +137,15 @@ export class GrpcServer {
       },
     }
     this.#health.addToServer(registrar as unknown as Parameters<HealthImplementation['addToServer']>[0])
+  }
+}
+
+/** The library spreads ages by a tenth, so that clients which came together do not come again together. */
+function agesOf({ maxConnectionAgeMs = 0, connectionGraceMs = 0 }: GrpcServerOptions): ServerOptions {
+  if (maxConnectionAgeMs === 0) return {}
+  return {
+    'grpc.max_connection_age_ms': maxConnectionAgeMs,
+    'grpc.max_connection_age_grace_ms': connectionGraceMs,
   }
 }
 
