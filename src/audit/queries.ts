@@ -24,6 +24,12 @@ const TAIL_WINDOW_MS = 3_600_000
 
 const SETTLE_MS = 5_000
 
+/** Where the rows of a period are summed up already, and where they have to be read, as conditions. */
+interface Sources {
+  readonly spans: string
+  readonly rows: string
+}
+
 const COLUMNS =
   'event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, environment, agent_id, principal, session_id, request_id, tool, ' +
   'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns'
@@ -38,13 +44,14 @@ const IN_PERIOD =
  */
 export function auditQueries(run: RunQuery, database = 'audit', settleMs = SETTLE_MS): AuditQueries {
   const events = `${database}.events`
+  let last: { readonly key: string; readonly at: number; readonly sources: Promise<Sources> } | null = null
 
   async function totals(tenant: string, period: Period): Promise<Totals> {
     const { spans, rows: rest } = await sourcesOf(period)
     const [row] = await run(
       `SELECT sum(decisions) AS total, sum(allowed) AS allowed, sum(require_approval) AS require_approval, sum(denied) AS denied FROM (
 SELECT sum(decisions) AS decisions, sum(allowed) AS allowed, sum(require_approval) AS require_approval, sum(denied) AS denied
-FROM ${database}.agent_spans WHERE tenant = {tenant:String} AND ${spans}
+FROM ${database}.total_spans WHERE tenant = {tenant:String} AND ${spans}
 UNION ALL SELECT count(), countIf(outcome = 'ALLOW'), countIf(outcome = 'REQUIRE_APPROVAL'), countIf(outcome = 'DENY')
 FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision')`,
       { tenant },
@@ -60,11 +67,12 @@ FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision')
   async function topViolations(tenant: string, period: Period, limit: number): Promise<readonly Violation[]> {
     const { spans, rows: rest } = await sourcesOf(period)
     const rows = await run(
-      `SELECT rule, policy, argMax(description, last_ts) AS description, sum(count) AS violations, uniqExact(agent_id) AS agents FROM (
-SELECT rule, policy, agent_id, violations AS count, description, last_ts FROM ${database}.rule_spans
+      `SELECT rule, policy, argMax(description, last_ts) AS description, sum(count) AS violations, uniqExactMerge(agents) AS agents FROM (
+SELECT rule, policy, violations AS count, agents, description, last_ts FROM ${database}.rule_spans
 WHERE tenant = {tenant:String} AND ${spans}
-UNION ALL SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, agent_id, count(), argMax(rule_description, ts), max(ts)
-FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' AND violation GROUP BY rule, policy, agent_id)
+UNION ALL SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, count(), uniqExactState(sipHash64(agent_id)),
+  argMax(rule_description, ts), max(ts)
+FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' AND violation GROUP BY rule, policy)
 GROUP BY rule, policy ORDER BY violations DESC, agents DESC, policy, rule LIMIT {limit:UInt32}`,
       { tenant, limit: capped(limit) },
     )
@@ -93,8 +101,21 @@ GROUP BY agent_id HAVING violations > 0 ORDER BY violations DESC, violations / d
     }))
   }
 
-  /** Where the rows of a period are summed up already, and where they have to be read, as conditions. */
-  async function sourcesOf(period: Period): Promise<{ readonly spans: string; readonly rows: string }> {
+  /** The same for the questions of one overview, which come together. */
+  function sourcesOf(period: Period): Promise<Sources> {
+    const key = `${period.fromMs} ${period.untilMs}`
+    const now = performance.now()
+    if (last === null || last.key !== key || now - last.at > settleMs / 10) {
+      const sources = findSources(period)
+      last = { key, at: now, sources }
+      sources.catch(() => {
+        last = null
+      })
+    }
+    return last.sources
+  }
+
+  async function findSources(period: Period): Promise<Sources> {
     const { from, until } = bounds(period)
     // In a subquery, so that it is one moment for the whole statement.
     const asOf = `(SELECT toUnixTimestamp64Micro(now64(6)) - ${settleMs * 1_000})`
@@ -115,7 +136,7 @@ FROM (${closedSpansSql(database, `${within} AND version <= as_of`)}) ORDER BY se
   }
 
   /** Of each span that version counts which counted when the period was cut: one that changes meanwhile is not counted twice. */
-  function toConditions({ days, hours, rows }: Pieces, asOf: string): { spans: string; rows: string } {
+  function toConditions({ days, hours, rows }: Pieces, asOf: string): Sources {
     const within = (seconds: number, periods: readonly Period[]): string[] =>
       periods.map(
         ({ fromMs, untilMs }) =>

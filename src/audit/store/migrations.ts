@@ -99,6 +99,10 @@ FROM ${db}.events GROUP BY writer_id`,
   seconds UInt32, start DateTime('UTC'), version UInt64, closed UInt8
 ) ENGINE = ReplacingMergeTree ORDER BY (seconds, start, version, closed)
 TTL start + toIntervalDay(2557) DELETE SETTINGS ${DURABLE}`,
+      `CREATE TABLE IF NOT EXISTS ${db}.total_spans (
+  tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), version UInt64,
+  decisions UInt64, allowed UInt64, require_approval UInt64, denied UInt64
+) ENGINE = MergeTree ORDER BY (tenant, seconds, start) TTL start + toIntervalDay(2557) DELETE SETTINGS ${DURABLE}`,
       `CREATE TABLE IF NOT EXISTS ${db}.agent_spans (
   tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), agent_id LowCardinality(String), version UInt64,
   decisions UInt64, allowed UInt64, require_approval UInt64, denied UInt64, violations UInt64
@@ -106,9 +110,9 @@ TTL start + toIntervalDay(2557) DELETE SETTINGS ${DURABLE}`,
 TTL start + toIntervalDay(2557) DELETE SETTINGS ttl_only_drop_parts = 1, ${DURABLE}`,
       `CREATE TABLE IF NOT EXISTS ${db}.rule_spans (
   tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), policy LowCardinality(String),
-  rule LowCardinality(String), agent_id LowCardinality(String), version UInt64, violations UInt64,
+  rule LowCardinality(String), version UInt64, violations UInt64, agents AggregateFunction(uniqExact, UInt64),
   description LowCardinality(String), last_ts DateTime64(3, 'UTC')
-) ENGINE = MergeTree PARTITION BY toYYYYMM(start) ORDER BY (tenant, seconds, start, policy, rule, agent_id)
+) ENGINE = MergeTree PARTITION BY toYYYYMM(start) ORDER BY (tenant, seconds, start, policy, rule)
 TTL start + toIntervalDay(2557) DELETE SETTINGS ttl_only_drop_parts = 1, ${DURABLE}`,
     ],
   },

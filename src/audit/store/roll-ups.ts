@@ -25,7 +25,7 @@ export function closedSpansSql(db: string, conditions: string): string {
 }
 
 /**
- * Hours and days of `events` summed up per agent and per rule.
+ * Hours and days of `events` summed up: all in all, per agent and per rule.
  *
  * INVARIANT: a closed span says what its rows say. It is summed up from the rows themselves, under a version taken before
  * they are read, and closed by an entry in `spans` after its sums are stored. Whoever stores a row whose span may be closed
@@ -92,9 +92,15 @@ SELECT tenant, ${seconds}, ${start}, agent_id, ${version}, count(), countIf(outc
       {},
     )
     await this.statement(
-      `INSERT INTO ${this.#db}.rule_spans (tenant, seconds, start, policy, rule, agent_id, version, violations, description, last_ts)
-SELECT tenant, ${seconds}, ${start}, policy, if(rule_id = '', reason_code, rule_id) AS rule, agent_id, ${version},
-  count(), argMax(rule_description, ts), max(ts) ${rows} AND violation GROUP BY tenant, start, policy, rule, agent_id`,
+      `INSERT INTO ${this.#db}.total_spans (tenant, seconds, start, version, decisions, allowed, require_approval, denied)
+SELECT tenant, ${seconds}, ${start}, ${version}, count(), countIf(outcome = 'ALLOW'), countIf(outcome = 'REQUIRE_APPROVAL'),
+  countIf(outcome = 'DENY') ${rows} GROUP BY tenant, start`,
+      {},
+    )
+    await this.statement(
+      `INSERT INTO ${this.#db}.rule_spans (tenant, seconds, start, policy, rule, version, violations, agents, description, last_ts)
+SELECT tenant, ${seconds}, ${start}, policy, if(rule_id = '', reason_code, rule_id) AS rule, ${version},
+  count(), uniqExactState(sipHash64(agent_id)), argMax(rule_description, ts), max(ts) ${rows} AND violation GROUP BY tenant, start, policy, rule`,
       {},
     )
   }
