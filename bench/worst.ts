@@ -2,13 +2,12 @@ import { performance } from 'node:perf_hooks'
 import { compilePolicySet } from '../src/compiler/compile.js'
 import { decide } from '../src/engine/decide.js'
 import type { JsonObject, JsonValue } from '../src/model/json.js'
-import { FACTS } from './decide/peers/portcullis.js'
 import { inShort } from './support/figures.js'
 import { describeMachine } from './support/machine.js'
 import { readOptions } from './support/options.js'
 import { publish, toMetric } from './support/report.js'
 import { type Spread, spreadOf } from './support/rounds.js'
-import { callOf, checkSources } from './support/workload.js'
+import { callOf, checkSources, FACTS } from './support/workload.js'
 
 // npm run bench -- worst: the slowest decision that each kind of condition and each view can be made to take, with arguments
 // of 64 KiB or as much as the view reads. Cases are named by what they are up against.

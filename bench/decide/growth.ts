@@ -11,9 +11,8 @@ import { naiveDecide } from '../../test/reference/naive.js'
 import { cpuNsEach, UNCOUNTED } from '../support/cpu.js'
 import { collect, liveBytes } from '../support/memory.js'
 import { alternate, type Spread } from '../support/rounds.js'
-import { checkSources, distinctCalls, type Workload } from '../support/workload.js'
+import { checkSources, distinctCalls, FACTS, type Workload } from '../support/workload.js'
 import { FleetOfTools, RareLimits } from '../support/workloads.js'
-import { FACTS } from './peers/portcullis.js'
 
 const SEED = 7
 const WORKLOADS = { fleet: FleetOfTools, ranges: RareLimits }

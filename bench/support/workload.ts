@@ -2,6 +2,9 @@ import { checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle, SourceBundle } from '../../src/language/checked.js'
 import type { Call } from '../../src/model/call.js'
 
+/** A Monday noon; no rule of a workload reads the clock. */
+export const FACTS = { nowMs: Date.UTC(2026, 0, 5, 12) }
+
 /** Policies, and calls to judge by them. The same draw gives the same of both. */
 export interface Workload {
   /** As many rules as were asked for, as policy text. */
