@@ -5,14 +5,17 @@ import { FALSE, TRUE, UNKNOWN } from '../compiler/predicate/truth.js'
 import type { Call, Facts } from '../model/call.js'
 import type { NearMiss } from '../model/decision.js'
 
-/** Rules whose scope fits the call and whose conditions do not hold, with the conjuncts that kept each from matching. */
+/** Near misses in one answer; a bundle may have a hundred thousand rules about one tool. */
+export const MAX_NEAR_MISSES = 100
+
+/** Rules whose scope fits the call and whose conditions do not hold, with the conjuncts that kept each from matching: the first {@link MAX_NEAR_MISSES}. */
 export function nearMisses(call: Call, facts: Facts, policySet: PolicySet): readonly NearMiss[] {
   const { frame, entries } = policySet
   frame.begin(call, facts.nowMs)
   policySet.tools.fit(call.tool, frame.tool)
   frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
   const found: NearMiss[] = []
-  for (let number = 0; number < entries.length; number++) {
+  for (let number = 0; number < entries.length && found.length < MAX_NEAR_MISSES; number++) {
     if (!isInScope(number, policySet)) continue
     const entry = entries.get(number)
     if (entry.kind === 'rule') found.push(...nearMiss(entry, frame))

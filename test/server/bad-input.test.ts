@@ -1,5 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import t from 'tap'
+import { digest } from '../../src/model/canonical-json.js'
+import { parseJsonObject } from '../../src/model/parse-json.js'
 import { callRaw, decode, encode, startServer, toStruct } from './harness.js'
 
 const DECIDE = '/portcullis.v1.DecisionService/Decide'
@@ -9,6 +11,24 @@ const good = { agent: { id: 'support-1' }, tool: 'read_order', environment: 'pro
 const json = (text: string | Buffer): object => ({ argumentsJson: Buffer.from(text) })
 const nested = (depth: number): string => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 const nestedStruct = (depth: number): Record<string, unknown> => (depth === 1 ? {} : { a: nestedStruct(depth - 1) })
+
+/** Bytes of a request whose Struct nests so deep that no recursive encoder would write it. */
+function deepStruct(depth: number): Buffer {
+  const field = (number: number, body: Buffer): Buffer => {
+    const length: number[] = []
+    for (let rest = body.length; ; rest >>>= 7) {
+      length.push(rest < 128 ? rest : (rest & 127) | 128)
+      if (rest < 128) break
+    }
+    return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), body])
+  }
+  let struct: Buffer = Buffer.alloc(0)
+  // Struct.fields { key: "a", value: Value.struct_value }
+  for (let i = 0; i < depth; i++)
+    struct = field(1, Buffer.concat([field(1, Buffer.from('a')), field(2, field(5, struct))]))
+  // DecideRequest.arguments_struct
+  return Buffer.concat([encode(REQUEST, good), field(8, struct)])
+}
 
 interface Refusal {
   /** Laid over a good request, or the bytes themselves. */
@@ -143,6 +163,51 @@ const refusals: Readonly<Record<string, Refusal>> = {
     reason: 'ARGUMENTS_INVALID',
     message: `arguments_json: nested deeper than the limit of 64 (at $.a${'[0]'.repeat(63)}, byte 68)`,
   },
+  'arguments 10,000 levels deep': {
+    change: json(nested(10_000)),
+    reason: 'ARGUMENTS_INVALID',
+    message: `arguments_json: nested deeper than the limit of 64 (at $.a${'[0]'.repeat(63)}, byte 68)`,
+  },
+  'a Struct 10,000 levels deep': {
+    change: deepStruct(10_000),
+    reason: 'ARGUMENTS_INVALID',
+    message: `arguments_struct: nested deeper than the limit of 64 (at $${'.a'.repeat(64)})`,
+  },
+  'arguments with half of a character, escaped': {
+    change: json('{"order_id":"\\ud800"}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the string holds an escaped lone surrogate (at $.order_id, byte 13)',
+  },
+  'arguments with half of a character, as bytes': {
+    change: json(Buffer.from([...Buffer.from('{"order_id":"'), 0xed, 0xa0, 0x80, ...Buffer.from('"}')])),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the bytes are not UTF-8 (at $, byte 13)',
+  },
+  'arguments with NaN': {
+    change: json('{"amount":NaN}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: expected a value, found "N" (at $.amount, byte 10)',
+  },
+  'arguments with a number past a double': {
+    change: json('{"amount":1e400}'),
+    reason: 'ARGUMENTS_INVALID',
+    message: 'arguments_json: the number is out of the range of a 64-bit float (at $.amount, byte 10)',
+  },
+  'tool of 1 MB': {
+    change: { tool: 'x'.repeat(1024 ** 2) },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'tool has 1048576 bytes; the limit is 256 bytes',
+  },
+  'session id of 1 MB': {
+    change: { sessionId: 'x'.repeat(1024 ** 2) },
+    reason: 'LIMIT_EXCEEDED',
+    message: 'session_id has 1048576 bytes; the limit is 256 bytes',
+  },
+  'argument name of 1 MB': {
+    change: json(`{"${'x'.repeat(1024 ** 2)}":1}`),
+    reason: 'LIMIT_EXCEEDED',
+    message: 'arguments_json is too large; the limit is 262144 bytes',
+  },
   'arguments that are not UTF-8': {
     change: json(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])),
     reason: 'ARGUMENTS_INVALID',
@@ -203,6 +268,29 @@ t.test('each refusal names what, where and how to mend it, and leaves no trace',
   }
   t.equal((await client.decide({ ...good, arguments: { order_id: 'A1' } })).outcome, 'ALLOW', 'the server answers on')
   t.strictSame(app.underWay, { calls: 0, streams: 0 })
+})
+
+t.test('numbers past 2^53 are judged and recorded as they were sent', async (t) => {
+  const { app } = await startServer(t, {
+    policies: {
+      'exact.policy':
+        'policy exact default deny\nrule ONE { on tool pay when args.amount == 9007199254740991 allow }\n',
+    },
+  })
+  const outcomeOf = async (text: string): Promise<string> => {
+    const bytes = encode(REQUEST, { ...good, tool: 'pay', ...json(text) })
+    const { response } = await callRaw(app.address, DECIDE, bytes)
+    return decode<{ outcome: string }>('portcullis.v1.DecideResponse', response!).outcome
+  }
+  t.equal(await outcomeOf('{"amount":9007199254740991}'), 'ALLOW')
+  t.equal(await outcomeOf('{"amount":9007199254740991.4}'), 'ALLOW', 'what a double cannot tell apart')
+  const digests = new Set<string>()
+  for (const amount of ['9007199254740992', '9007199254740993', '90071992547409930000000000000000']) {
+    t.equal(await outcomeOf(`{"amount":${amount}}`), 'DENY', amount)
+    digests.add(digest(parseJsonObject(`{"amount":${amount}}`)))
+  }
+  t.equal(digests.size, 3, 'three numbers, three digests')
+  t.equal(app.auditStatus.lastSeq, 5)
 })
 
 t.test('nesting to the limit is taken', async (t) => {

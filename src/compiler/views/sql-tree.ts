@@ -47,7 +47,9 @@ const HIDING_FUNCTIONS =
 const COMMANDS: Readonly<Record<string, string>> = { CMD_INSERT: 'insert', CMD_UPDATE: 'update', CMD_DELETE: 'delete' }
 
 /** Node names are capitalised, field names (`selectStmt`) are not. */
-const STATEMENT = /^[A-Z].*Stmt$/
+function isStatementName(key: string): boolean {
+  return key.endsWith('Stmt') && key.charCodeAt(0) <= 0x5a
+}
 
 /** Fields that hold bare names of columns: a string, or a list of strings. */
 const COLUMN_FIELDS = new Set([
@@ -65,21 +67,21 @@ const COLUMN_FIELDS = new Set([
 ])
 
 /** Functions with a syntax, and so nodes, of their own. */
-const FUNCTION_NODES: Readonly<Record<string, string>> = {
-  CoalesceExpr: 'coalesce',
-  GroupingFunc: 'grouping',
-  XmlSerialize: 'xmlserialize',
-  RangeTableFunc: 'xmltable',
-  JsonTable: 'json_table',
-  JsonObjectConstructor: 'json_object',
-  JsonArrayConstructor: 'json_array',
-  JsonArrayQueryConstructor: 'json_array',
-  JsonObjectAgg: 'json_objectagg',
-  JsonArrayAgg: 'json_arrayagg',
-  JsonParseExpr: 'json',
-  JsonScalarExpr: 'json_scalar',
-  JsonSerializeExpr: 'json_serialize',
-}
+const FUNCTION_NODES: ReadonlyMap<string, string> = new Map([
+  ['CoalesceExpr', 'coalesce'],
+  ['GroupingFunc', 'grouping'],
+  ['XmlSerialize', 'xmlserialize'],
+  ['RangeTableFunc', 'xmltable'],
+  ['JsonTable', 'json_table'],
+  ['JsonObjectConstructor', 'json_object'],
+  ['JsonArrayConstructor', 'json_array'],
+  ['JsonArrayQueryConstructor', 'json_array'],
+  ['JsonObjectAgg', 'json_objectagg'],
+  ['JsonArrayAgg', 'json_arrayagg'],
+  ['JsonParseExpr', 'json'],
+  ['JsonScalarExpr', 'json_scalar'],
+  ['JsonSerializeExpr', 'json_serialize'],
+])
 
 /** White space beyond ASCII: part of a name for PostgreSQL, and a space to the eye. */
 const ODD_SPACE = /[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
@@ -172,27 +174,51 @@ class Collector {
     const stack: unknown[] = [root]
     while (stack.length > 0) {
       const node = stack.pop()
+      const first = stack.length
       if (Array.isArray(node)) {
-        for (let i = node.length - 1; i >= 0; i--) stack.push(node[i])
-      } else if (typeof node === 'object' && node !== null) {
-        this.#node(node as Tree)
-        const children = Object.values(node)
-        for (let i = children.length - 1; i >= 0; i--) if (typeof children[i] === 'object') stack.push(children[i])
-      }
+        for (const item of node) if (typeof item === 'object' && item !== null) stack.push(item)
+      } else this.#node(node as Tree, stack)
+      // What comes first in the text lies on top.
+      for (let i = first, j = stack.length - 1; i < j; i++, j--) [stack[i], stack[j]] = [stack[j], stack[i]]
     }
   }
 
-  #node(node: Tree): void {
-    if (typeof node['relname'] === 'string') this.#relation(node)
-    if (isTree(node['ResTarget']) && STATEMENT_WORDS.has(this.#name(node['ResTarget']['name']))) this.#hasOddName = true
-    if (Array.isArray(node['funcname'])) this.#function(node['funcname'])
-    if (isTree(node['alias'])) this.#alias(node['alias'])
-    if (typeof node['ctename'] === 'string') this.#tables.add(this.#name(node['ctename']))
-    for (const [key, value] of Object.entries(node)) {
-      if (STATEMENT.test(key) && isTree(value)) this.#kind(key, value)
-      else if (isTree(value)) this.#clause(key, value)
-      if (key === 'object' || key === 'objects') this.#objects(value)
-      if (COLUMN_FIELDS.has(key)) this.#columnNames(value)
+  /** Pushes the children on the stack. Nodes are parsed JSON: what `in` finds is their own. */
+  #node(node: Tree, stack: unknown[]): void {
+    for (const key in node) {
+      const value = node[key]
+      this.#field(key, value, node)
+      if (typeof value !== 'object' || value === null) continue
+      stack.push(value)
+      if (Array.isArray(value)) continue
+      if (isStatementName(key)) this.#kind(key, value as Tree)
+      else this.#clause(key, value as Tree)
+    }
+  }
+
+  #field(key: string, value: unknown, node: Tree): void {
+    switch (key) {
+      case 'relname':
+        if (typeof value === 'string') this.#relation(node)
+        break
+      case 'ResTarget':
+        if (isTree(value) && STATEMENT_WORDS.has(this.#name(value['name']))) this.#hasOddName = true
+        break
+      case 'funcname':
+        if (Array.isArray(value)) this.#function(value)
+        break
+      case 'alias':
+        if (isTree(value)) this.#alias(value)
+        break
+      case 'ctename':
+        if (typeof value === 'string') this.#tables.add(this.#name(value))
+        break
+      case 'object':
+      case 'objects':
+        this.#objects(value)
+        break
+      default:
+        if (COLUMN_FIELDS.has(key)) this.#columnNames(value)
     }
   }
 
@@ -278,8 +304,12 @@ class Collector {
         if (node['isNatural'] === true) this.#columns.add('*')
         break
       default:
-        if (Object.hasOwn(FUNCTION_NODES, key)) this.#functions.add(FUNCTION_NODES[key]!)
+        this.#functionNode(FUNCTION_NODES.get(key))
     }
+  }
+
+  #functionNode(name: string | undefined): void {
+    if (name !== undefined) this.#functions.add(name)
   }
 
   /** An operator of a schema is a function of whoever owns that schema: `OPERATOR(evil.+)`. */
@@ -406,10 +436,16 @@ class Collector {
   /** Lower case, compatibility forms folded (full-width `ｕｓｅｒｓ`). */
   #name(text: unknown): string {
     const written = String(text)
+    if (isAscii(written)) return written.toLowerCase()
     const folded = written.normalize('NFKC').toLowerCase()
     if (hasInvisible(written) || ODD_SPACE.test(written)) this.#hasOddName = true
     return folded
   }
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
 }
 
 function kindOf(node: string, stmt: Tree): string {

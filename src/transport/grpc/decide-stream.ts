@@ -6,6 +6,7 @@ import { Refusal } from './codec/decide-request.js'
 import type { Result, StreamResult } from './codec/decide-response.js'
 import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'
+import { inSlices } from './slices.js'
 import { credentialOf, type EdgeDeps, toRpcError } from './unary.js'
 
 export interface DecideStreamDeps extends EdgeDeps {
@@ -56,6 +57,8 @@ class DecideStreamCall {
   #waiting = 0
   /** Results that leave together, at the end of this turn of the event loop. */
   #ready: StreamResult[] = []
+  /** The calls of the last message are still being taken on. */
+  #isTaking = false
   /** The client does not take answers. */
   #blocked = false
   /** No more calls come. */
@@ -76,8 +79,8 @@ class DecideStreamCall {
     stream.on('data', (message: Call | readonly Call[]) => {
       // One message is answered by one state of the policies.
       const live = pdp.live()
-      for (const call of this.#conversation.callsOf(message)) this.#take(call, live)
-      if (this.#waiting >= this.#deps.streamInFlight) stream.pause()
+      this.#takeAll(this.#conversation.callsOf(message), live)
+      if (this.#isTaking || this.#waiting >= this.#deps.streamInFlight) stream.pause()
     })
     stream.on('drain', () => {
       this.#blocked = false
@@ -94,6 +97,18 @@ class DecideStreamCall {
     })
     if (inFlight.draining.aborted) this.#drain()
     else inFlight.draining.addEventListener('abort', this.#drain)
+  }
+
+  #takeAll(calls: readonly Call[], live: Snapshot): void {
+    this.#isTaking = true
+    const take = (i: number): void => {
+      if (!this.#over) this.#take(calls[i]!, live)
+    }
+    inSlices(calls.length, take, () => {
+      this.#isTaking = false
+      this.#readOn()
+      this.#endWhenAnswered()
+    })
   }
 
   #take(call: Call, live: Snapshot): void {
@@ -141,12 +156,13 @@ class DecideStreamCall {
   }
 
   #readOn(): void {
-    if (!this.#blocked && this.#waiting < this.#deps.streamInFlight && !this.#finished) this.#stream.resume()
+    if (!this.#blocked && !this.#isTaking && this.#waiting < this.#deps.streamInFlight && !this.#finished)
+      this.#stream.resume()
   }
 
   /** Ends once everything that was read is answered. */
   #endWhenAnswered(): void {
-    if (!this.#finished || this.#waiting > 0 || this.#ready.length > 0 || this.#over) return
+    if (!this.#finished || this.#isTaking || this.#waiting > 0 || this.#ready.length > 0 || this.#over) return
     this.#leave()
     if (!this.#deps.inFlight.draining.aborted) this.#stream.end()
     else {

@@ -5,6 +5,7 @@ import { Refusal } from './codec/decide-request.js'
 import type { Result } from './codec/decide-response.js'
 import { type BatchStream, inBatches, type SingleStream, serveDecideStream, singly } from './decide-stream.js'
 import { toStatus } from './errors.js'
+import { inSlices } from './slices.js'
 import { toVisibleToolsCall } from './to-call.js'
 import { credentialOf, type EdgeDeps, toRpcError, unary } from './unary.js'
 import type { VisibleToolsRequestMessage } from './wire.js'
@@ -33,14 +34,14 @@ export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImple
     const settled = (): void => {
       if (--missing === 0) reply(results)
     }
-    for (const [i, call] of calls.entries()) {
+    const take = (i: number, call: Question | Refusal): void => {
       const settle = (result: Result): void => {
         results[i] = result
         settled()
       }
       if (call instanceof Refusal) {
         settle(call.error)
-        continue
+        return
       }
       try {
         pdp.decide(call, credential, live, settle)
@@ -48,7 +49,7 @@ export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImple
         settle(toRpcError(error, deps.log))
       }
     }
-    settled()
+    inSlices(calls.length, (i) => take(i, calls[i]!), settled)
   }
 
   return {
