@@ -5,8 +5,8 @@ const FIRST_SLOTS = 64
 const MOST_SLOTS = 32_768
 /** Integers that the lists of matches may take, in all. */
 const MOST_KEYS = 512 * 1_024
-/** More matches than this are not kept: making their answer costs no more than finding them did. */
-const MOST_MATCHES = 256
+/** A longer list is not kept. */
+const MOST_MATCHES = 128 * 1_024
 
 /**
  * Answers made before, by the exact list of what matched. Not a cache of decisions: every call is judged anew, and only the
@@ -37,7 +37,7 @@ export class Answers {
   set(matched: Int32Array, count: number, isUndeclaredTool: boolean, decision: Decision): void {
     if (count > MOST_MATCHES) return
     if (2 * this.#decisions.length >= this.#slots.length) this.#makeRoom()
-    if (this.#used + 2 + count > this.#keys.length) this.#growKeys()
+    if (this.#used + 2 + count > this.#keys.length) this.#growKeys(2 + count)
     const at = this.#used
     this.#keys[at] = (count << 1) | (isUndeclaredTool ? 1 : 0)
     this.#keys[at + 1] = this.#decisions.push(decision) - 1
@@ -63,13 +63,14 @@ export class Answers {
     for (let at = 0; at < this.#used; at += 2 + (this.#keys[at]! >> 1)) this.#place(at)
   }
 
-  #growKeys(): void {
-    if (this.#keys.length >= MOST_KEYS) {
-      this.#clear()
-      return
-    }
-    const larger = new Int32Array(2 * this.#keys.length)
-    larger.set(this.#keys)
+  /** Room for so many integers more; or all anew, where there are as many as may be. */
+  #growKeys(needed: number): void {
+    if (this.#used + needed > MOST_KEYS) this.#clear()
+    let length = this.#keys.length
+    while (length < this.#used + needed) length *= 2
+    if (length === this.#keys.length) return
+    const larger = new Int32Array(length)
+    larger.set(this.#keys.subarray(0, this.#used))
     this.#keys = larger
   }
 
