@@ -13,6 +13,7 @@ const ABOUT = {
     decide: 'time and memory of a decision, from 10 to 100,000 rules, beside Cedar, casbin, json-rules-engine and CASL',
     serve:
       'the server over sockets: unary, batches, arrivals by chance, audit on and off, beside a bare grpc-js server',
+    audit: 'what a record costs the server, how fast records reach the store, the overview over ten million rows',
     load: 'from policy text to a policy set that decides, cold and after ten edits',
     worst: 'the slowest decision that each kind of condition and view can be made to take',
     demo: 'a day of a small company of agents: server, policies, approvals and audit, made anew by a seed',
