@@ -59,7 +59,7 @@ export class Tally {
     const width = Math.max(...lines.map(([name = '']) => name.length))
     return lines
       .map(([name = '', ...cells]) => {
-        const numbers = cells.slice(0, -1).map((cell) => cell.padStart(10))
+        const numbers = cells.slice(0, -1).map((cell) => cell.padStart(11))
         return `${name.padEnd(width)}${numbers.join('')}  ${cells.at(-1)}`.trimEnd()
       })
       .join('\n')
