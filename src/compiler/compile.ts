@@ -154,13 +154,14 @@ class Compilation {
       const tool = this.#tools.get(name)
       return tool === undefined ? -1 : this.#strings.add(packTool(tool))
     })
+    const tools = this.#vocabulary.tools.finish(tags, this.#strings)
     const image: PolicyImage = {
       revision,
       tenant: this.tenant,
-      programs: index.finish(),
+      programs: index.finish(tools),
       predicates: this.#predicates.finish(),
       entries: entries.finish(),
-      tools: this.#vocabulary.tools.finish(tags, this.#strings),
+      tools,
       environments: this.#vocabulary.environments.finish(new Map(), this.#strings),
       demands: demands.finish(),
       declarations: Int32Array.from(declarations),

@@ -13,10 +13,10 @@ export interface ProgramSection {
   readonly code: Int32Array<ArrayBuffer>
   /** By pattern of the tools: where its program begins in the code, or -1. */
   readonly byPattern: Int32Array<ArrayBuffer>
+  /** The same for each pattern that the tools' rows list, in their order: a known tool takes no way by its patterns. */
+  readonly byRow: Int32Array<ArrayBuffer>
   /** Where the program of the entries that name no tool begins. */
   readonly everyTool: number
-  /** Rows of {@link BRANCH}. */
-  readonly branches: Int32Array<ArrayBuffer>
   readonly tables: Int32Array<ArrayBuffer>
   readonly tableNumbers: Float64Array<ArrayBuffer>
   readonly trees: TreeSection
@@ -24,14 +24,14 @@ export interface ProgramSection {
   readonly mostMatches: number
 }
 
-/** Places within a row of `branches`. */
+/** What the code says of a branch, which stands beside the programs that it leads to. */
 export const BRANCH = {
   kind: 0,
   slot: 1,
   /** All records of the branch, for a value that is missing or of another type: their conditions are unknown then. */
   allStart: 2,
   allEnd: 3,
-  /** The table and its length, or the root of the tree. */
+  /** The table and its length, or the root of the tree; of environments, a place in the code. */
   base: 4,
   length: 5,
   /** 1 where a missing value is simply no match. */
@@ -39,7 +39,6 @@ export const BRANCH = {
   /** Length of the longest text of the table: a longer one is in no table, and need not be hashed. */
   longest: 7,
 } as const
-export const BRANCH_LENGTH = 8
 
 /**
  * Entries that demand one of some environments, by its row: pairs of row and program, ascending. Entries that demand one of
@@ -74,7 +73,6 @@ const MIN_ENVIRONMENT_ENTRIES = 2
 export class ProgramWriter {
   readonly #strings: StringPoolBuilder
   readonly #code = new Ints()
-  readonly #branches = new Ints()
   readonly #tables = new Ints()
   readonly #tableNumbers: number[] = []
   readonly #trees = new TreeBuilder()
@@ -113,10 +111,9 @@ export class ProgramWriter {
     return { start, walked: rest }
   }
 
-  finish(): Omit<ProgramSection, 'byPattern' | 'everyTool' | 'mostMatches'> {
+  finish(): Omit<ProgramSection, 'byPattern' | 'byRow' | 'everyTool' | 'mostMatches'> {
     return {
       code: this.#code.toArray(),
-      branches: this.#branches.toArray(),
       tables: this.#tables.toArray(),
       tableNumbers: Float64Array.from(this.#tableNumbers),
       trees: this.#trees.finish(),
@@ -132,10 +129,10 @@ export class ProgramWriter {
       for (const row of rows) push(groups, row, settled)
     }
     const pairs = [...groups].map(([row, group]) => [row, this.write(group).start] as const)
-    const base = this.#tables.length
+    const base = this.#code.length
     for (const [row, program] of pairs.sort(([a], [b]) => a - b)) {
-      this.#tables.push(row)
-      this.#tables.push(program)
+      this.#code.push(row)
+      this.#code.push(program)
     }
     return this.#addBranch({ kind: BRANCH_KIND.environment, base, length: 2 * pairs.length })
   }
@@ -176,8 +173,8 @@ export class ProgramWriter {
   }
 
   #addBranch(row: Partial<Record<keyof typeof BRANCH, number>>): number {
-    const at = this.#branches.length
-    for (const place of Object.keys(BRANCH) as (keyof typeof BRANCH)[]) this.#branches.push(row[place] ?? 0)
+    const at = this.#code.length
+    for (const place of Object.keys(BRANCH) as (keyof typeof BRANCH)[]) this.#code.push(row[place] ?? 0)
     return at
   }
 
@@ -241,19 +238,19 @@ function isTelling(feature: Feature, entries: readonly Indexed[], keysOf: KeyKin
 
 /** Every record of a program that may apply in an environment, branches included. */
 export function* recordsOf(programs: ProgramSection, program: number, environmentRow: number): Iterable<number> {
-  const { code, branches, tables } = programs
+  const { code } = programs
   const first = program + 2 + code[program + 1]!
   yield* recordsIn(code, first, code[program]!)
   for (let at = program + 2; at < first; at++) {
     const branch = code[at]!
-    const base = branches[branch + BRANCH.base]!
-    const end = base + branches[branch + BRANCH.length]!
-    if (branches[branch + BRANCH.kind] !== BRANCH_KIND.environment) {
-      yield* recordsIn(code, branches[branch + BRANCH.allStart]!, branches[branch + BRANCH.allEnd]!)
+    const base = code[branch + BRANCH.base]!
+    const end = base + code[branch + BRANCH.length]!
+    if (code[branch + BRANCH.kind] !== BRANCH_KIND.environment) {
+      yield* recordsIn(code, code[branch + BRANCH.allStart]!, code[branch + BRANCH.allEnd]!)
       continue
     }
     for (let pair = base; pair < end; pair += 2) {
-      if (tables[pair] === environmentRow) yield* recordsOf(programs, tables[pair + 1]!, environmentRow)
+      if (code[pair] === environmentRow) yield* recordsOf(programs, code[pair + 1]!, environmentRow)
     }
   }
 }

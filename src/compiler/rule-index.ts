@@ -1,7 +1,7 @@
 import type { Draft } from './compile.js'
 import type { Demands } from './demands.js'
 import type { Feature, Lifted, Vocabulary } from './lift.js'
-import type { NamePatterns, Pattern } from './names.js'
+import type { NamePatterns, NameSection, Pattern } from './names.js'
 import { type Indexed, type ProgramSection, ProgramWriter } from './program.js'
 import type { StringPoolBuilder } from './string-pool.js'
 
@@ -53,10 +53,11 @@ export class RuleIndex {
     this.walkedForEveryTool = new Set(every.walked.map(({ entry }) => entry))
   }
 
-  finish(): ProgramSection {
+  finish(tools: NameSection): ProgramSection {
     return {
       ...this.#writer.finish(),
       byPattern: this.#byPattern,
+      byRow: tools.patterns.map((pattern) => this.#byPattern[pattern]!),
       everyTool: this.#everyTool,
       mostMatches: this.#mostMatches,
     }

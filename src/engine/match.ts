@@ -22,7 +22,7 @@ export function match(call: Call, facts: Facts, policySet: PolicySet): number {
   const row = policySet.tools.fit(call.tool, tool)
   frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
   for (let at = tool.start; at < tool.end; at++) {
-    const program = programs.byPattern[tool.ids[at]!]!
+    const program = row >= 0 ? programs.byRow[at]! : programs.byPattern[tool.ids[at]!]!
     if (program >= 0) walk(policySet, program)
   }
   walk(policySet, programs.everyTool)
@@ -71,35 +71,35 @@ function walk(policySet: PolicySet, program: number): void {
 
 function walkBranch(policySet: PolicySet, branch: number): void {
   const { frame, programs } = policySet
-  const { branches, code } = programs
-  const kind = branches[branch + BRANCH.kind]!
+  const { code } = programs
+  const kind = code[branch + BRANCH.kind]!
   if (kind === BRANCH_KIND.environment) {
     const program = programOf(programs, branch, frame.environmentRow)
     if (program >= 0) walk(policySet, program)
     return
   }
-  const value = frame.slot(branches[branch + BRANCH.slot]!)
+  const value = frame.slot(code[branch + BRANCH.slot]!)
   if (kind === BRANCH_KIND.range && isNumeric(value)) {
-    walkRange(programs, branches[branch + BRANCH.base]!, Number(value), frame)
+    walkRange(programs, code[branch + BRANCH.base]!, Number(value), frame)
     return
   }
   const program = tabled(programs, policySet.strings, branch, kind, value)
   if (program >= 0) walk(policySet, program)
   else if (program === UNTELLING) {
-    run(code, branches[branch + BRANCH.allStart]!, branches[branch + BRANCH.allEnd]!, frame)
+    run(code, code[branch + BRANCH.allStart]!, code[branch + BRANCH.allEnd]!, frame)
   }
 }
 
 /** The program of an environment, or -1. */
-function programOf({ branches, tables }: ProgramSection, branch: number, row: number): number {
+function programOf({ code }: ProgramSection, branch: number, row: number): number {
   if (row < 0) return -1
-  const base = branches[branch + BRANCH.base]!
+  const base = code[branch + BRANCH.base]!
   let low = 0
-  let high = branches[branch + BRANCH.length]! / 2 - 1
+  let high = code[branch + BRANCH.length]! / 2 - 1
   while (low <= high) {
     const middle = (low + high) >> 1
-    const found = tables[base + 2 * middle]!
-    if (found === row) return tables[base + 2 * middle + 1]!
+    const found = code[base + 2 * middle]!
+    if (found === row) return code[base + 2 * middle + 1]!
     if (found < row) low = middle + 1
     else high = middle - 1
   }
@@ -111,16 +111,16 @@ const UNTELLING = -2
 
 /** The program of the entries that demand this value; -1 where none does. */
 function tabled(
-  { branches, tables, tableNumbers }: ProgramSection,
+  { code, tables, tableNumbers }: ProgramSection,
   strings: StringPool,
   branch: number,
   kind: number,
   value: Value,
 ): number {
-  const base = branches[branch + BRANCH.base]!
-  const length = branches[branch + BRANCH.length]!
+  const base = code[branch + BRANCH.base]!
+  const length = code[branch + BRANCH.length]!
   if (kind === BRANCH_KIND.string && typeof value === 'string') {
-    return value.length > branches[branch + BRANCH.longest]! ? -1 : findText(tables, base, length, strings, value)
+    return value.length > code[branch + BRANCH.longest]! ? -1 : findText(tables, base, length, strings, value)
   }
   if (
     (kind === BRANCH_KIND.number && typeof value === 'number' && !Number.isNaN(value)) ||
@@ -130,7 +130,7 @@ function tabled(
   }
   // Null equals none of the literals, but has no order; a value that is missing or of another type makes conditions unknown.
   if (value === null && kind !== BRANCH_KIND.range) return -1
-  return branches[branch + BRANCH.isScope] === 1 ? -1 : UNTELLING
+  return code[branch + BRANCH.isScope] === 1 ? -1 : UNTELLING
 }
 
 function walkRange({ trees, code }: ProgramSection, root: number, value: number, frame: Frame): void {
