@@ -1,7 +1,7 @@
 import type { Fuzzer } from './fuzzer.js'
 
 /** Every fuzzer, in the order in which a run of all takes its turns; NAME is the module `NAME.ts` beside this one. */
-export const FUZZERS: readonly string[] = ['engine', 'policies', 'views', 'json', 'ndjson', 'frames']
+export const FUZZERS: readonly string[] = ['engine', 'policies', 'views', 'json', 'ndjson', 'codecs', 'frames']
 
 /** @returns where the module of a fuzzer is, as a URL */
 export function moduleOf(name: string): string {
