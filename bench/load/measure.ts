@@ -7,8 +7,8 @@ import { decide } from '../../src/engine/decide.js'
 import { BundleCache, checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle, SourceBundle } from '../../src/language/checked.js'
 import { parseFile } from '../../src/language/parse.js'
-import type { Call } from '../../src/model/call.js'
 import { summary } from '../../test/engine/differential.js'
+import { callsOf, median } from './calls.js'
 import { ruleStarts } from './policies.js'
 
 // One fresh process of the load benchmark: `node measure.js FOLDER`, figures as JSON on standard output.
@@ -86,41 +86,8 @@ function edited(source: SourceBundle, round: number): SourceBundle {
   return { policies, attachments: source.attachments }
 }
 
-/** A call for each of some tools, with arguments that some rules match. */
-function calls(bundle: CheckedBundle): readonly Call[] {
-  const tools = [...(bundle.tenants.get('default')?.tools.keys() ?? [])]
-  const some = Array.from({ length: 200 }, (_, at) => tools[Math.floor((at * tools.length) / 200)]!)
-  return some.map((tool, at) => ({
-    requestId: `r${at}`,
-    tenant: 'default',
-    agent: { id: 'agent-1', labels: { team: 'orders' } },
-    principal: null,
-    sessionId: 's',
-    delegationChain: [],
-    tool,
-    environment: at % 2 === 0 ? 'prod' : 'dev',
-    arguments: {
-      amount: at * 13,
-      currency: 'EUR',
-      reason: 'orders',
-      to: ['a@example.com', 'b@elsewhere.example'],
-      subject: 'users 7',
-      body: 'password',
-      sql: 'delete from users',
-      max: at,
-      url: 'https://example.com/v7/item-7',
-      method: 'POST',
-      retries: at,
-      path: '/srv/share-7/a.sh',
-      content: 'x',
-      mode: at,
-    },
-    context: {},
-  }))
-}
-
-const answers = ({ bundle, policySet }: Loaded): string =>
-  calls(bundle)
+const answers = ({ policySet }: Loaded): string =>
+  callsOf(policySet)
     .map((call) => summary(decide(call, { nowMs: Date.UTC(2026, 0, 5, 12) }, policySet)))
     .join('\n')
 
@@ -128,10 +95,6 @@ function heapUsed(): number {
   globalThis.gc?.()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!
 }
 
 const folder = process.argv[2]!
