@@ -12,6 +12,7 @@ import { alternate, type Spread, spreadOf } from '../support/rounds.js'
 import type { Table } from '../support/table.js'
 import type { LoadFigures } from './measure.js'
 import { policyTexts } from './policies.js'
+import type { SwapFigures } from './swap.js'
 
 // npm run bench -- load [--rules N]: from policy text to a compiled set. Each size is loaded by fresh processes, so that nothing
 // is warm; then ten rules, one in each of ten files or all in what there is, are edited and the folder is loaded again.
@@ -40,18 +41,32 @@ interface Loads {
   readonly spreads: ReadonlyMap<keyof LoadFigures, Spread>
 }
 
+const SWAPS: readonly { readonly key: keyof SwapFigures; readonly name: string; readonly unit: string }[] = [
+  { key: 'longestStepMs', name: 'longest step of a swap', unit: 'ms' },
+  { key: 'swapMs', name: 'longest pause while loading', unit: 'ms' },
+  { key: 'leastSwapMs', name: 'least of them', unit: 'ms' },
+  { key: 'steadyMs', name: 'longest pause beside a busy thread', unit: 'ms' },
+  { key: 'leastSteadyMs', name: 'least of those', unit: 'ms' },
+  { key: 'reloadMs', name: 'change to live', unit: 'ms' },
+  { key: 'keptBytesPerRule', name: 'kept by the server', unit: 'bytes a rule' },
+]
+
 const folders = SIZES.map((rules) => ({ rules, folder: writePolicies(rules) }))
 process.on('exit', () => {
   for (const { folder } of folders) rmSync(folder, { recursive: true, force: true })
 })
 const loads = await measure()
+const swaps = folders.map(({ rules, folder }) => ({
+  rules,
+  figures: child<SwapFigures>('swap.js', folder, String(rules)),
+}))
 publish(
   {
     name: 'load',
     about: 'Time from policy text to a policy set that decides: cold, and again after ten rules were edited.',
     machine: describeMachine(['nearley', 'moo']),
     metrics: metrics(),
-    tables: [table()],
+    tables: [table(), swapTable()],
     plots: [plot()],
     notes: [
       'Every run is a process of its own; medians of the runs. CPU is that of the whole process, collector and compiler included.',
@@ -65,7 +80,7 @@ async function measure(): Promise<readonly Loads[]> {
   const runs = new Map(folders.map(({ rules }) => [rules, [] as LoadFigures[]]))
   const cases = folders.map(({ rules, folder }) => {
     const run = () => {
-      const figures = child(folder)
+      const figures = child<LoadFigures>('measure.js', folder)
       if (figures.rules !== rules) throw new Error(`${rules} rules were written and ${figures.rules} read`)
       return runs.get(rules)!.push(figures)
     }
@@ -84,19 +99,21 @@ function writePolicies(rules: number): string {
   return folder
 }
 
-function child(folder: string): LoadFigures {
-  const script = fileURLToPath(new URL('./measure.js', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', script, folder], { encoding: 'utf8' })
+function child<Figures>(script: string, ...args: readonly string[]): Figures {
+  const file = fileURLToPath(new URL(`./${script}`, import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', file, ...args], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`the measuring process failed: ${stderr}`)
-  return JSON.parse(stdout) as LoadFigures
+  return JSON.parse(stdout) as Figures
 }
 
 function metrics(): Record<string, Metric> {
-  return Object.fromEntries(
-    loads.flatMap(({ rules, spreads }) =>
-      FIGURES.map(({ key, name, unit }) => [`${rules} rules, ${name}`, toMetric(spreads.get(key)!, unit)]),
-    ),
+  const loading = loads.flatMap(({ rules, spreads }) =>
+    FIGURES.map(({ key, name, unit }) => [`${rules} rules, ${name}`, toMetric(spreads.get(key)!, unit)] as const),
   )
+  const swapping = swaps.flatMap(({ rules, figures }) =>
+    SWAPS.map(({ key, name, unit }) => [`${rules} rules, ${name}`, toMetric(spreadOf([figures[key]]), unit)] as const),
+  )
+  return Object.fromEntries([...loading, ...swapping])
 }
 
 function table(): Table {
@@ -107,6 +124,14 @@ function table(): Table {
       inThousands(rules),
       ...FIGURES.map(({ key }) => inShort(spreads.get(key)!.median)),
     ]),
+  }
+}
+
+function swapTable(): Table {
+  return {
+    title: 'Policies swapped while decisions are made, milliseconds unless it says otherwise',
+    head: ['rules', ...SWAPS.map(({ name }) => name)],
+    rows: swaps.map(({ rules, figures }) => [inThousands(rules), ...SWAPS.map(({ key }) => inShort(figures[key]))]),
   }
 }
 

@@ -119,20 +119,22 @@ policies.close()
 writeFileSync(edited, text)
 const keptBytesPerRule = (kept() - keptBefore) / rules
 
-/** What {@link LivePolicies} does with an image, timed step by step; the least of some times, since each step is short. */
+/** What {@link LivePolicies} does with an image, timed step by step; of each step the least of some times, since neighbours only ever add. */
 async function longestStep(): Promise<number> {
   const loaded = loadPolicies(await readPolicyFolder(folder), null, new BundleCache())
   if (loaded.kind !== 'loaded') throw new Error('the policies that were live do not load')
   const image = loaded.own[0]![1]
-  const times = Array.from({ length: 5 }, () => {
+  const least: number[] = []
+  for (let round = 0; round < 7; round++) {
     const { port1, port2 } = new MessageChannel()
     const copy = structuredClone(image)
     port1.postMessage(copy, transfersOf(copy))
     let at = performance.now()
-    let longest = 0
+    let number = 0
     const step = (): void => {
-      const now = performance.now()
-      longest = Math.max(longest, now - at)
+      const tookMs = performance.now() - at
+      least[number] = Math.min(least[number] ?? Number.POSITIVE_INFINITY, tookMs)
+      number++
       at = performance.now()
     }
     const received = receiveMessageOnPort(port2) as { message: PolicyImage }
@@ -141,9 +143,8 @@ async function longestStep(): Promise<number> {
     step()
     for (const _ of set.prepare()) step()
     port1.close()
-    return longest
-  })
-  return Math.min(...times)
+  }
+  return least.reduce((longest, ms) => Math.max(longest, ms), 0)
 }
 
 function rulesAsked(): number {

@@ -81,6 +81,30 @@ const ELSEWHERE = new Set(['POL1001', 'POL1002', 'POL1007', 'POL1008', 'POL1099'
 
 const DEEP = { depth: 20, maxArrayLength: null } as const
 
+t.test('a list file that is no list file is one clear finding', (t) => {
+  const cases: Record<string, readonly [bytes: Uint8Array | null, code: string, says: RegExp]> = {
+    missing: [null, 'POL1014', /^the file `l\.txt` does not exist in this bundle$/],
+    'five million lines': [
+      Buffer.alloc(10_000_000, 'a\n'),
+      'POL1016',
+      /has 10000000 bytes; the limit is 8388608 \(8 MiB\)$/,
+    ],
+    binary: [
+      Uint8Array.from({ length: 4_096 }, (_, at) => (at * 37) % 256),
+      'POL1016',
+      /is not UTF-8: the byte at offset \d+/,
+    ],
+  }
+  const policies = new Map([['a.policy', encode('policy p\nlist l from "l.txt"\nrule A { when args.x in l deny }')]])
+  for (const [name, [bytes, code, says]] of Object.entries(cases)) {
+    const attachments = new Map(bytes === null ? [] : [['l.txt', bytes]])
+    const [finding, ...others] = checkBundle({ policies, attachments }).diagnostics
+    t.match(finding, { code, severity: 'error', message: says, location: { file: 'a.policy', line: 2 } }, name)
+    t.equal(others.length, 0, `${name}: told once`)
+  }
+  t.end()
+})
+
 /** Declarations that change what others mean, and some that such a change is seen in. */
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
   'fleet.policy': [

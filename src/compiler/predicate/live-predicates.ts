@@ -37,9 +37,10 @@ export class LivePredicates {
       automaton: (automaton) => section.automata[automaton]!,
       parametersOf,
     }
-    this.#tests = new Array<Test | undefined>(section.ops.length).fill(undefined)
-    this.#truths = new Array<TruthFn | undefined>(section.ops.length).fill(undefined)
-    this.#readers = new Array<ValueFn | undefined>(section.slots.length).fill(undefined)
+    // Not filled: opening must not take longer the more predicates there are.
+    this.#tests = new Array<Test | undefined>(section.ops.length)
+    this.#truths = new Array<TruthFn | undefined>(section.ops.length)
+    this.#readers = new Array<ValueFn | undefined>(section.slots.length)
   }
 
   /** The test that a predicate makes of a slot. */
