@@ -27,8 +27,8 @@ const BATCH_STREAM = '/portcullis.v1.DecisionService/DecideBatchStream'
 const SERVER = fileURLToPath(new URL('./server.js', import.meta.url))
 /** Calls whose answers are checked against the engine before anything is measured. */
 const CHECKED = 512
-/** Before the first round, for each server. */
-const WARM_UP_S = 4
+/** Before the first round, for each server: V8 still optimises parts of the transport after 50,000 calls. */
+const WARM_UP_S = 8
 
 const options = readOptions('serve', 5, { seconds: 'S', only: 'REGEX' })
 const { rounds, quick } = options
@@ -185,9 +185,13 @@ for (let round = 0; program !== null && round < rounds; round++) {
     const before = cpuNs(child.pid!)
     const result = await blast(program, pin(1), port, { ...cell.load, seed: round + 1 })
     const after = cpuNs(child.pid!)
-    if (result.errors > 0) throw new Error(`${cell.name}, ${cell.server}: ${result.errors} errors`)
+    // A server that cannot keep up with the arrivals leaves some without an answer: that is a result, told as infinite latency.
+    if (result.errors > 0 && cell.load.rate === 0) {
+      throw new Error(`${cell.name}, ${cell.server}: ${result.errors} errors`)
+    }
     samples.get(cell)!.push({
       ...result,
+      p99Us: result.errors > 0.01 * (result.errors + result.answered) ? Number.POSITIVE_INFINITY : result.p99Us,
       perSecond: result.decisions / result.seconds,
       cpuUs: (after.main - before.main) / 1_000 / result.allDecisions,
       allCpuUs: (after.all - before.all) / 1_000 / result.allDecisions,
