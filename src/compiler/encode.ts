@@ -93,8 +93,8 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
       const depth = variables.length
       const over = part(expr.over)
       const body = encodeIn(expr.body, scope, [...variables, expr.variable.name])
-      const levels = depth + quantifierLevels(expr)
-      const term: Term = { kind: 'quantifier', quantifier, depth, levels, over, body: body.term }
+      const limit = itemLimit(expr, depth)
+      const term: Term = { kind: 'quantifier', quantifier, depth, limit, over, body: body.term }
       // Errs on the side of varying: the body reads at least the quantifier's own variable.
       return { term, varies: varies || body.varies }
     }
@@ -107,17 +107,35 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
   }
 }
 
-/** Quantifiers inside one another in an expression; reading the text of each item by a view or a pattern is as dear as one more. */
-function quantifierLevels(expr: Expr): number {
-  const inner = Math.max(0, ...children(expr).map(quantifierLevels))
-  if (expr.kind === 'quantifier') return inner === 0 && readsText(expr.body) ? 2 : inner + 1
+type Quantifier = Extract<Expr, { kind: 'quantifier' }>
+
+/** By how many quantifiers there are from the outermost to the innermost of those around and within one. */
+export const NESTED_LIMITS: readonly number[] = [10_000, 100, 20]
+export const PATTERN_LIMIT = 2_000
+
+/**
+ * Items that a quantifier looks at. Static, so that what a condition may cost is known when it is compiled, and the answer
+ * never depends on the order of evaluation.
+ *
+ * @param depth quantifiers around it
+ */
+function itemLimit(quantifier: Quantifier, depth: number): number {
+  const levels = depth + levelsOf(quantifier)
+  if (levels > 1) return NESTED_LIMITS[Math.min(levels, NESTED_LIMITS.length) - 1]!
+  return readsPattern(quantifier.body) ? PATTERN_LIMIT : NESTED_LIMITS[0]!
+}
+
+/** Quantifiers inside one another in an expression; parsing each item by a view is as dear as one more. */
+function levelsOf(expr: Expr): number {
+  const inner = Math.max(0, ...children(expr).map(levelsOf))
+  if (expr.kind === 'quantifier') return inner === 0 && readsView(expr.body) ? 2 : inner + 1
   return inner
 }
 
-function readsText(expr: Expr): boolean {
-  if (expr.kind === 'matches' || (expr.kind === 'call' && Object.hasOwn(VIEWS, expr.fn))) return true
-  return children(expr).some(readsText)
-}
+const readsView = (expr: Expr): boolean =>
+  (expr.kind === 'call' && Object.hasOwn(VIEWS, expr.fn)) || children(expr).some(readsView)
+
+const readsPattern = (expr: Expr): boolean => expr.kind === 'matches' || children(expr).some(readsPattern)
 
 /** JSON has no text for infinity and NaN; the lexer lets none through. */
 function exact<T extends string | number | boolean | null>(value: T): T {

@@ -45,7 +45,7 @@ export type Term =
       readonly quantifier: 'any' | 'all'
       readonly depth: number
       /** From the outermost to the innermost of those around and within it, itself included. */
-      readonly levels: number
+      readonly limit: number
       readonly over: Term
       readonly body: Term
     }

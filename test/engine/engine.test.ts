@@ -1,12 +1,12 @@
 import t from 'tap'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import { CompileError } from '../../src/compiler/compile-error.js'
+import { NESTED_LIMITS, PATTERN_LIMIT } from '../../src/compiler/encode.js'
 import { explainIndex } from '../../src/compiler/explain-index.js'
 import * as finding from '../../src/compiler/findings.js'
 import { NameIndex } from '../../src/compiler/name-index.js'
 import { NamePatterns } from '../../src/compiler/names.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
-import { ITEM_LIMITS } from '../../src/compiler/predicate/quantifier.js'
 import { recordsOf } from '../../src/compiler/program.js'
 import { StringPool, StringPoolBuilder } from '../../src/compiler/string-pool.js'
 import { combine, combineLayer } from '../../src/engine/combine.js'
@@ -261,7 +261,7 @@ t.test('cost: a rule over the limit is refused by name, one under it is bounded'
   t.match(refused.message, /p\.policy:2: POL4001: rule `DEEP` may cost \d+ steps a call, over the limit of 1000000/)
   t.equal(refused.diagnostics.length, 1)
   const policySet = compile('policy p\ndefault allow\nrule ANY "" { on tool a  when any x in args.xs: x == 1  deny }')
-  const limit = ITEM_LIMITS[0]!
+  const limit = NESTED_LIMITS[0]!
   const xs = (length: number, last: number) => [...new Array<number>(length - 1).fill(0), last]
   t.equal(ask(policySet, { tool: 'a', arguments: { xs: xs(limit, 0) } }).outcome, 'ALLOW', 'as many as are looked at')
   t.equal(
@@ -271,8 +271,11 @@ t.test('cost: a rule over the limit is refused by name, one under it is bounded'
   )
   t.equal(ask(policySet, { tool: 'a', arguments: { xs: xs(limit + 1, 1) } }).reasonCode, 'INDETERMINATE', 'one more')
   const dearer = [
-    ['any x in args.xs: any y in args.ys: x == y', ITEM_LIMITS[1]!],
-    ['any x in args.xs: url(x).host == "h"', ITEM_LIMITS[1]!],
+    ['any x in args.xs: any y in args.ys: x == y', NESTED_LIMITS[1]!],
+    ['any x in args.xs: url(x).host == "h"', NESTED_LIMITS[1]!],
+    ['any x in args.xs: x matches /^h$/', PATTERN_LIMIT],
+    ['any x in args.xs: x matches /^h$/ and any y in args.ys: x == y', NESTED_LIMITS[1]!],
+    ['any x in args.xs: x matches /^h$/ and url(x).host == "h"', NESTED_LIMITS[1]!],
   ] as const
   for (const [condition, most] of dearer) {
     const dear = compile(`policy p\ndefault allow\nrule ANY "" { on tool a  when ${condition}  deny }`)

@@ -32,8 +32,6 @@ export interface Env {
   readonly views: Views
 }
 
-const LIMITS = [10_000, 100, 20]
-
 export function evaluate(expr: Expr, env: Env): unknown {
   const value = (child: Expr): unknown => evaluate(child, env)
   switch (expr.kind) {
@@ -91,7 +89,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
     case 'quantifier': {
       const items = value(expr.over)
       if (!Array.isArray(items)) return undefined
-      const limit = LIMITS[Math.min(env.variables.length + levelsOf(expr), 3) - 1]!
+      const limit = limitOf(expr, env.variables.length)
       const truths = items.slice(0, limit).map((item: unknown) => {
         const variables = [...env.variables, { name: expr.variable.name, value: item }]
         return evaluate(expr.body, { ...env, variables })
@@ -106,20 +104,29 @@ export function evaluate(expr: Expr, env: Env): unknown {
   }
 }
 
-/** How deep quantifiers stand in one another; one that parses or searches each item counts twice. */
+function limitOf(expr: Extract<Expr, { kind: 'quantifier' }>, around: number): number {
+  const levels = around + levelsOf(expr)
+  if (levels === 1) return has(expr.body, ({ kind }) => kind === 'matches') ? 2_000 : 10_000
+  return levels === 2 ? 100 : 20
+}
+
+/** How deep quantifiers stand in one another; one that parses each item counts twice. */
 function levelsOf(node: unknown): number {
   if (typeof node !== 'object' || node === null) return 0
   const deepest = Object.values(node).reduce((most: number, part) => Math.max(most, levelsOf(part)), 0)
   if (!('kind' in node) || node.kind !== 'quantifier') return deepest
   if (deepest > 0) return deepest + 1
-  return 'body' in node && readsText(node.body) ? 2 : 1
+  return 'body' in node && has(node.body, ({ kind, fn }) => kind === 'call' && TEXT_VIEWS.has(fn)) ? 2 : 1
 }
 
-function readsText(node: unknown): boolean {
+interface AnyNode {
+  readonly kind?: unknown
+  readonly fn?: unknown
+}
+
+function has(node: unknown, what: (node: AnyNode) => boolean): boolean {
   if (typeof node !== 'object' || node === null) return false
-  const { kind, fn } = node as { readonly kind?: unknown; readonly fn?: unknown }
-  if (kind === 'matches' || (kind === 'call' && TEXT_VIEWS.has(fn))) return true
-  return Object.values(node).some(readsText)
+  return what(node) || Object.values(node).some((part) => has(part, what))
 }
 
 const TEXT_VIEWS: ReadonlySet<unknown> = new Set(['sql', 'url', 'email', 'path', 'ip', 'shell', 'json'])

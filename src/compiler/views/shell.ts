@@ -3,7 +3,7 @@ import { ShellFacts } from './shell-facts.js'
 import { ShellReader, Unreadable } from './shell-reader.js'
 import type { ShellView } from './view-value.js'
 
-const MAX_CHARACTERS = 4 * 1024
+const MAX_CHARACTERS = 3 * 1024
 
 /**
  * A command line for `sh -c` or `bash -c`, read by a reader that knows the common part of POSIX sh and bash and refuses the

@@ -7,7 +7,7 @@ await loadModule()
 
 const MAX_CHARACTERS = 64 * 1024
 /** Words and signs outside of string literals. Bounds the time (2 µs each) and the depth of the tree. */
-const MAX_TOKENS = 1_000
+const MAX_TOKENS = 800
 /** The lexer is quadratic in the number of comments. */
 const MAX_BLOCK_COMMENTS = 32
 
@@ -21,7 +21,7 @@ let isBroken = false
 /**
  * SQL as PostgreSQL 18 reads it. Texts that MySQL, Oracle or SQLite are known to split differently (executable comments,
  * nested ones, `#`, backslash before a quote, `--` without a space, dollar and `q'` quoting) are unknown, and so is everything that does
- * not parse or is over the limits of 64 KiB and 1,000 tokens.
+ * not parse or is over the limits of 64 KiB and 800 tokens.
  */
 export function parseSql(text: string): SqlView | undefined {
   if (isBroken || text.length > MAX_CHARACTERS || !text.isWellFormed()) return undefined
