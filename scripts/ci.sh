@@ -16,16 +16,16 @@ trap 'rm -f "$log"' EXIT
 status=$?
 
 # One line a test file, and everything that a failure has to say.
-grep -E '^(ok|not ok) ' "$log"
+grep -aE '^(ok|not ok) ' "$log"
 if [ "$status" -ne 0 ]; then
   echo '--- what failed'
-  grep -nE -A 25 '^ *not ok ' "$log" | head -400
+  grep -anE -A 25 '^ *not ok ' "$log" | head -400
   echo '--- the end of the log'
   tail -60 "$log"
 fi
 
 # tap's own sum over all assertions; a run that broke before or beside them counts as one failure.
-sum=$(grep -oE '^# \{ total: [0-9]+.*\}' "$log" | tail -1)
+sum=$(grep -aoE '^# \{ total: [0-9]+.*\}' "$log" | tail -1)
 count() { grep -oE "$1: [0-9]+" <<<"$sum" | grep -oE '[0-9]+' || echo 0; }
 passed=$(count pass)
 failed=$(count fail)

@@ -111,7 +111,6 @@ type Quantifier = Extract<Expr, { kind: 'quantifier' }>
 
 /** By how many quantifiers there are from the outermost to the innermost of those around and within one. */
 export const NESTED_LIMITS: readonly number[] = [10_000, 100, 20]
-export const PATTERN_LIMIT = 2_000
 
 /**
  * Items that a quantifier looks at. Static, so that what a condition may cost is known when it is compiled, and the answer
@@ -121,8 +120,7 @@ export const PATTERN_LIMIT = 2_000
  */
 function itemLimit(quantifier: Quantifier, depth: number): number {
   const levels = depth + levelsOf(quantifier)
-  if (levels > 1) return NESTED_LIMITS[Math.min(levels, NESTED_LIMITS.length) - 1]!
-  return readsPattern(quantifier.body) ? PATTERN_LIMIT : NESTED_LIMITS[0]!
+  return NESTED_LIMITS[Math.min(levels, NESTED_LIMITS.length) - 1]!
 }
 
 /** Quantifiers inside one another in an expression; parsing each item by a view is as dear as one more. */
@@ -134,8 +132,6 @@ function levelsOf(expr: Expr): number {
 
 const readsView = (expr: Expr): boolean =>
   (expr.kind === 'call' && Object.hasOwn(VIEWS, expr.fn)) || children(expr).some(readsView)
-
-const readsPattern = (expr: Expr): boolean => expr.kind === 'matches' || children(expr).some(readsPattern)
 
 /** JSON has no text for infinity and NaN; the lexer lets none through. */
 function exact<T extends string | number | boolean | null>(value: T): T {

@@ -21,6 +21,9 @@ import { Spool, type SpoolOptions } from '../../src/audit/spool/spool.js'
 import type { Durability } from '../../src/model/audit-record.js'
 import { encodeMembers, temporaryFolder, until } from './support.js'
 
+// A fixed seed, so that a run says the same twice; `FC_SEED=…` explores.
+fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105) })
+
 const LIMITS = { maxRows: 1_000, maxBytes: 1024 * 1024 }
 const MEMBERS = '"text":"what a row has behind its number"'
 const lineOf = (seq: number): string => `{"writer_id":"w","seq":${seq},${MEMBERS}}\n`

@@ -106,8 +106,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
 
 function limitOf(expr: Extract<Expr, { kind: 'quantifier' }>, around: number): number {
   const levels = around + levelsOf(expr)
-  if (levels === 1) return has(expr.body, ({ kind }) => kind === 'matches') ? 2_000 : 10_000
-  return levels === 2 ? 100 : 20
+  return levels === 1 ? 10_000 : levels === 2 ? 100 : 20
 }
 
 /** How deep quantifiers stand in one another; one that parses each item counts twice. */

@@ -11,6 +11,9 @@ import { decode, encode, toStruct } from './harness.js'
 import { type DecideRequestMessage, type PlainQuestion, toQuestion } from './oracle.js'
 import { plainDecode } from './plain-decode.js'
 
+// A fixed seed, so that a run says the same twice; `FC_SEED=…` explores.
+fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105) })
+
 const REQUEST = 'portcullis.v1.DecideRequest'
 const BATCH = 'portcullis.v1.DecideBatchRequest'
 

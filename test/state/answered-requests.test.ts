@@ -2,6 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { AnsweredRequests, MOST_REQUEST_BYTES } from '../../src/state/answered-requests.js'
 
+// A fixed seed, so that a run says the same twice; `FC_SEED=…` explores.
+fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105) })
+
 interface Answer {
   readonly number: number
 }

@@ -8,6 +8,9 @@ import { parsePath } from '../../src/compiler/views/path.js'
 import type { ViewName } from '../../src/language/vocabulary.js'
 import { VIEWS } from '../../src/language/vocabulary.js'
 
+// A fixed seed, so that a run says the same twice; `FC_SEED=…` explores.
+fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105) })
+
 /** A line of `test/views/<view>.cases.jsonl`: a text, what it hides, and the fields that must come out; null is unknown. */
 interface Case {
   readonly text: string

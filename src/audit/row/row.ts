@@ -109,7 +109,10 @@ export class RowEncoder {
     if (original === null) return
     cursor.ascii(',"arguments_bytes":')
     cursor.integer(clamp(original.bytes, MAX_UINT32))
-    this.#member(',"arguments_hash":', original.digest)
+    // Digests are no text of anybody's: a run of digits in one may look like a card, and must stay.
+    cursor.ascii(',"arguments_hash":"')
+    cursor.ascii(original.digest)
+    cursor.ascii('"')
   }
 
   #decision(decision: AuditedDecision): void {
@@ -142,7 +145,7 @@ export class RowEncoder {
     if (monitored.length > 0) json += `,"monitored_rule_ids":${list(monitored, 'ruleId')}`
     if (matched.some((rule) => rule.indeterminate)) json += ',"indeterminate":true'
     if (isViolation(decision)) json += ',"violation":true'
-    return `${json},"policy_revision":${text(policyRevision)}`
+    return `${json},"policy_revision":${JSON.stringify(policyRevision)}`
   }
 }
 
