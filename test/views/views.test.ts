@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { domainToASCII } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
@@ -211,5 +212,19 @@ t.test('path under a folder', (t) => {
     const view = parsePath(path)
     t.equal(view && underPath(view, base), expected, `${path} under ${base}`)
   }
+  t.end()
+})
+
+t.test('a plain host name is what the mapping would make of it', (t) => {
+  const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?$/)
+  const name = fc.tuple(fc.array(label, { maxLength: 4 }), fc.stringMatching(/^[a-z][a-z0-9]{0,4}$/))
+  fc.assert(
+    fc.property(name, ([labels, last]) => {
+      const host = [...labels, last].join('.')
+      return host.includes('--') || domainToASCII(host) === host
+    }),
+  )
+  t.equal(domain('a.0x7f'), undefined)
+  t.equal(domain('1.2.3.4a'), '1.2.3.4a')
   t.end()
 })

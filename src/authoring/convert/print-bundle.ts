@@ -109,7 +109,7 @@ function expression(condition: JsonCondition): string {
 function notIn(domains: readonly string[], lists: readonly string[]): string {
   const sets = [...lists]
   if (domains.length > 0) sets.push(`[${domains.map((domain) => JSON.stringify(domain.toLowerCase())).join(', ')}]`)
-  return sets.map((set) => `email(r).domain not in ${set}`).join(' and ')
+  return sets.map((set) => `domain(r) not in ${set}`).join(' and ')
 }
 
 function clock(minute: number): string {
