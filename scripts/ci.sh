@@ -31,5 +31,6 @@ passed=$(count pass)
 failed=$(count fail)
 skipped=$(count skip)
 [ "$status" -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
-echo "$passed passed, $failed failed, $skipped skipped"
+[ "$skipped" -ne 0 ] && echo "note: $skipped skipped"
+echo "$passed passed, $failed failed"
 [ "$status" -eq 0 ] && [ "$failed" -eq 0 ]
