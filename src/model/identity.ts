@@ -1,3 +1,4 @@
+import type { Attributes } from './approval.js'
 import type { Call } from './call.js'
 
 /** A call as its sender describes it: no tenant yet, and the agent only a claim. */
@@ -9,10 +10,38 @@ export interface Credential {
   readonly authorization: string
 }
 
+/** What a caller may do. Which role a method asks for stands in one table, `src/identity/permissions.ts`. */
+export const ROLES = ['agent', 'approver', 'operator', 'auditor', 'admin'] as const
+export type Role = (typeof ROLES)[number]
+
+/** Who calls, as the credential proves it: the authority on tenant and agent. */
+export interface Caller {
+  readonly tenant: string
+  /** The agent's id, a person's address or a service's name. */
+  readonly id: string
+  readonly roles: readonly Role[]
+  /** Names that policies ask for in `require approval from NAME`. */
+  readonly approverRoles: readonly string[]
+  readonly attributes: Attributes
+  /** Of an agent: labels that policies match on, and the person who answers for it (empty: nobody known). */
+  readonly labels: Readonly<Record<string, string>>
+  readonly owner: string
+  /** Empty when no key was needed: development on loopback, where the claims of a request are believed. */
+  readonly keyId: string
+}
+
 /** Turns a credential into the tenant it belongs to, and holds the claims of a call against it. */
 export interface Identity {
   /** The tenant whose policies answer and whose records may be read. */
   tenantOf(credential: Credential): string
   /** The call with its tenant, its agent and the labels that the credential vouches for. */
   identify(call: ClaimedCall, credential: Credential): Call
+}
+
+/** The message is for the caller and says how to mend it; it never says whether a key exists. */
+export class Unauthenticated extends Error {
+  override readonly name = 'Unauthenticated'
+}
+export class PermissionDenied extends Error {
+  override readonly name = 'PermissionDenied'
 }

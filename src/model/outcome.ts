@@ -23,6 +23,26 @@ export const REASON_CODES = [
   'POLICY_REVISION_MISMATCH',
   /** The audit could not take the record, and an unaudited answer is never an ALLOW. */
   'AUDIT_UNAVAILABLE',
+  /** A kill switch is engaged; the policies were not asked. */
+  'KILL_SWITCH',
+  /** Somebody approved this very call, or left a grant that covers it. */
+  'APPROVED',
+  /** A person said no to this very call. */
+  'APPROVAL_REJECTED',
+  /** Nobody answered in time, or the approval was not used in time. */
+  'APPROVAL_EXPIRED',
+  /** The approval was cancelled or revoked, or has been used up. */
+  'APPROVAL_REVOKED',
+  /** The named approval is not of this call: other arguments, another agent, tool or tenant, or no approval at all. */
+  'APPROVAL_MISMATCH',
+  /** Nobody who may vote could meet the requirement. */
+  'NO_ELIGIBLE_APPROVER',
+  /** The agent has too many requests waiting, or asks too often. */
+  'APPROVAL_LIMIT',
+  /** The store of approvals cannot be asked; trying again later makes sense. */
+  'APPROVAL_STORE_UNAVAILABLE',
+  /** What is known of kill switches and keys is too old to trust. */
+  'CONTROL_STATE_STALE',
 ] as const
 export type ReasonCode = (typeof REASON_CODES)[number]
 

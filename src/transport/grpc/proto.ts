@@ -17,6 +17,9 @@ export const packageDefinition: PackageDefinition = loadSync(
   [
     'portcullis/v1/decision.proto',
     'portcullis/v1/audit.proto',
+    'portcullis/v1/approval.proto',
+    'portcullis/v1/kill_switch.proto',
+    'portcullis/v1/admin.proto',
     'google/rpc/status.proto',
     'google/rpc/error_details.proto',
   ],
