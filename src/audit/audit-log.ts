@@ -10,6 +10,8 @@ export interface AuditLogOptions
   extends Partial<Pick<SpoolOptions<AuditRecord>, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
   /** The server's data folder; the audit keeps to `audit/` in it. The caller holds the folder's lock. */
   readonly dataDir: string
+  /** Number of the process among those that share the folder, from 1; null for a server of one process. @default null */
+  readonly worker?: number | null
   /** Milliseconds since the epoch. @default Date.now */
   readonly clock?: () => number
   /** Told about damage, a full or failing disk, in one sentence each. @default writes to standard error */
@@ -33,7 +35,7 @@ export interface OpenAuditLog extends AuditLog {
  * the folder and the way out, when it cannot be written.
  */
 export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
-  const folders = auditFolders(options.dataDir)
+  const folders = auditFolders(options.dataDir, options.worker)
   const spool = open(options, folders.audit, folders.spool)
   const record: AuditLog['record'] = (entry, durability, recorded) => spool.append(entry, durability, recorded)
   return {

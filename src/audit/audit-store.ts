@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { AuditQueries } from '../model/audit-queries.js'
 import { toStandardError } from './audit-log.js'
-import { auditFolders } from './folders.js'
+import { auditFolders, spoolsOf } from './folders.js'
 import { auditQueries } from './queries.js'
 import { ShipperProcess } from './shipper/process.js'
 import type { ShipperTuning } from './shipper/protocol.js'
@@ -9,7 +8,7 @@ import type { ShipperStatus } from './shipper/shipper.js'
 import { checkDatabaseName, StoreError } from './store/audit-store.js'
 
 export interface AuditStoreOptions {
-  /** The server's data folder; its spool must have been opened by `openAuditLog` before, and the caller holds its lock. */
+  /** The server's data folder; its spools must have been opened by `openAuditLog` before, and the caller holds its lock. */
   readonly dataDir: string
   /** `http(s)://user:password@host:port/database`. Absent or empty: the embedded engine, in the data folder. */
   readonly clickhouseUrl?: string
@@ -25,7 +24,7 @@ export interface AuditStoreStatus {
   readonly state: ShipperStatus['state']
   /** Where rows go: `chdb` in the data folder, or a server. */
   readonly engine: 'chdb' | 'clickhouse'
-  /** Every record up to this number is in the store, `missing` excepted. Spooled is the log's `lastSeq` less this. */
+  /** Records of all spools that are in the store, `missing` among them. What is still spooled is the logs' `lastSeq` less this. */
   readonly storedSeq: number
   readonly missing: number
   readonly duplicates: number
@@ -52,13 +51,11 @@ export interface RunningAuditStore {
  * installed, its folder open in another process, wrong password).
  */
 export async function startAuditStore(options: AuditStoreOptions): Promise<RunningAuditStore> {
-  const folders = auditFolders(options.dataDir)
   const url = options.clickhouseUrl || null
   const shipper = new ShipperProcess({
     config: {
-      spoolFolder: folders.spool,
-      stateFolder: folders.shipper,
-      chdbFolder: folders.chdb,
+      spools: spoolsOf(options.dataDir),
+      chdbFolder: auditFolders(options.dataDir).chdb,
       clickhouseUrl: url,
       ...(options.chdbMemoryBytes === undefined ? {} : { chdbMemoryBytes: options.chdbMemoryBytes }),
       tuning: options.tuning ?? {},
@@ -79,8 +76,7 @@ export async function startAuditStore(options: AuditStoreOptions): Promise<Runni
  * folder's lock. Throws a StoreError when there is no audit in the folder.
  */
 export async function openAuditFolder(options: AuditStoreOptions): Promise<RunningAuditStore> {
-  const folders = auditFolders(options.dataDir)
-  if (!existsSync(folders.spool)) {
+  if (spoolsOf(options.dataDir).length === 0) {
     throw new StoreError('unusable', `there is no audit in ${options.dataDir}: no server has run on this data folder`)
   }
   const store = await startAuditStore({ ...options, tuning: { pollMs: 10, ...options.tuning } })

@@ -4,7 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sampleRecord } from '../../bench/fault/audit/record.js'
-import { openAuditFolder, openAuditLog, type RunningAuditStore, startAuditStore } from '../../src/audit/index.js'
+import {
+  type OpenAuditLog,
+  openAuditFolder,
+  openAuditLog,
+  type RunningAuditStore,
+  startAuditStore,
+} from '../../src/audit/index.js'
 import { quiet, startFront, TUNING, temporaryFolder, until } from './support.js'
 
 const PERIOD = { fromMs: 0, untilMs: Date.now() + 3_600_000 }
@@ -51,6 +57,35 @@ t.test('a shipper does not outlive its server', async (t) => {
   await until(() => !existsSync(`/proc/${pid}`))
   const folder = await openAuditFolder({ dataDir })
   t.equal((await folder.queries.totals('acme', PERIOD)).total, 10, 'the folder is free at once, and nothing is lost')
+  await folder.close()
+})
+
+t.test('several spools of one folder: all are stored, also those that nobody writes any more', async (t) => {
+  const dataDir = temporaryFolder(t)
+  const append = async (log: OpenAuditLog, count: number): Promise<void> => {
+    await Promise.all(Array.from({ length: count }, (_, i) => log.append(sampleRecord(i, Date.now()), 'fsync')))
+  }
+  const alone = openAuditLog({ dataDir })
+  await append(alone, 7)
+  await alone.close()
+  const workers = [1, 2, 12].map((worker) => openAuditLog({ dataDir, worker }))
+  t.equal(new Set(workers.map((log) => log.status().writerId)).size, 3)
+  const store = await startAuditStore({ dataDir, tuning: TUNING, onProblem: quiet })
+  for (const log of workers) await append(log, 100)
+  await store.drain()
+  t.equal((await store.queries.totals('acme', PERIOD)).total, 307)
+  t.match(store.status(), { state: 'running', storedSeq: 307, missing: 0, duplicates: 0 })
+  process.kill(store.status().pid ?? 0, 'SIGKILL')
+  for (const log of workers) await append(log, 1)
+  await store.drain()
+  t.match(store.status(), { storedSeq: 310, missing: 0, duplicates: 0 })
+  for (const log of workers) await append(log, 1)
+  for (const log of workers) await log.close()
+  await store.close(0)
+
+  const folder = await openAuditFolder({ dataDir })
+  t.equal((await folder.queries.totals('acme', PERIOD)).total, 313)
+  t.match(folder.status(), { storedSeq: 313, missing: 0, duplicates: 0 })
   await folder.close()
 })
 

@@ -52,8 +52,7 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
   const folders = auditFolders(dataDir)
   const shipper = new ShipperProcess({
     config: {
-      spoolFolder: folders.spool,
-      stateFolder: folders.shipper,
+      spools: [folders],
       chdbFolder: folders.chdb,
       clickhouseUrl: options.clickhouseUrl ?? null,
       tuning: { flushMs: 100, pollMs: 20, keepMs: 0, maxRows: 2_000, closeMs: 50, maxBackoffMs: 500 },

@@ -1,5 +1,5 @@
-// The shipper process: one store, one shipper, and the queries of the server, since an embedded engine can be opened by
-// one process only. Started by process.ts; it has no life of its own.
+// The shipper process: one store, a shipper for each spool, and the queries of the server, since an embedded engine can be
+// opened by one process only. Started by process.ts; it has no life of its own.
 import { readFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { type AuditStore, StoreError, toStoreError } from '../store/audit-store.
 import { openChdbStore } from '../store/chdb-store.js'
 import { openClickHouseStore } from '../store/clickhouse-store.js'
 import type { FromShipper, ShipperConfig, ToShipper } from './protocol.js'
-import { Shipper } from './shipper.js'
+import { Shipper, type ShipperStatus } from './shipper.js'
 
 /** A killed server's shipper may hold the engine's lock for a moment longer than its server lived. */
 const OPEN_TRIES = 9
@@ -28,8 +28,15 @@ function tell(message: FromShipper): void {
   if (process.connected) process.send?.(message)
 }
 
-async function openStore(config: ShipperConfig, writerId: string): Promise<AuditStore> {
-  if (config.clickhouseUrl !== null) return openClickHouseStore({ url: config.clickhouseUrl, writerId })
+/** The stores of the writers. An embedded engine is one for all of them; it can be opened once. */
+async function openStores(config: ShipperConfig, writers: readonly string[]): Promise<readonly AuditStore[]> {
+  const { clickhouseUrl: url } = config
+  if (url !== null) return writers.map((writerId) => openClickHouseStore({ url, writerId }))
+  const store = await openEmbedded(config)
+  return writers.map(() => store)
+}
+
+async function openEmbedded(config: ShipperConfig): Promise<AuditStore> {
   const memory = config.chdbMemoryBytes === undefined ? {} : { memoryBytes: config.chdbMemoryBytes }
   for (let attempt = 1; ; attempt++) {
     try {
@@ -49,32 +56,38 @@ function readWriterId(spoolFolder: string): string {
 }
 
 class ShipperProcess {
-  #store: AuditStore | null = null
-  #shipper: Shipper | null = null
-  #running: Promise<void> = Promise.resolve()
+  #stores: readonly AuditStore[] = []
+  #shippers: readonly Shipper[] = []
+  #running: Promise<unknown> = Promise.resolve()
 
   async start(config: ShipperConfig): Promise<void> {
-    const writerId = readWriterId(config.spoolFolder)
-    this.#store = await openStore(config, writerId)
-    this.#shipper = new Shipper({
-      ...config.tuning,
-      spoolFolder: config.spoolFolder,
-      stateFolder: config.stateFolder,
-      writerId,
-      store: this.#store,
-      onProblem: (message) => tell({ type: 'problem', message }),
-      onStatus: (status) => tell({ type: 'status', status }),
-    })
-    this.#running = this.#shipper.run()
+    if (config.spools.length === 0) throw new StoreError('unusable', 'there is no spool to ship')
+    const writers = config.spools.map(({ spool }) => readWriterId(spool))
+    this.#stores = await openStores(config, writers)
+    this.#shippers = config.spools.map(
+      ({ spool, shipper }, i) =>
+        new Shipper({
+          ...config.tuning,
+          spoolFolder: spool,
+          stateFolder: shipper,
+          writerId: writers[i]!,
+          store: this.#stores[i]!,
+          rollsUp: i === 0,
+          onProblem: (message) => tell({ type: 'problem', message }),
+          onStatus: () => tell({ type: 'status', status: this.#status() }),
+        }),
+    )
+    this.#running = Promise.all(this.#shippers.map((shipper) => shipper.run()))
     this.#running.catch(fail)
   }
 
   async query(message: Extract<ToShipper, { type: 'query' }>): Promise<void> {
     try {
-      if (!this.#store || this.#shipper?.status().state === 'starting') {
+      const [store] = this.#stores
+      if (!store || this.#status().state === 'starting') {
         throw new StoreError('unavailable', 'the audit store is not ready yet', { isPassing: true })
       }
-      const rows = await this.#store.query(message.sql, message.params, message.limits)
+      const rows = await store.query(message.sql, message.params, message.limits)
       tell({ type: 'rows', id: message.id, rows })
     } catch (error) {
       const { kind, message: text, isPassing } = toStoreError(error)
@@ -83,21 +96,43 @@ class ShipperProcess {
   }
 
   async drain(id: number): Promise<void> {
-    const shipper = this.#shipper
-    if (!shipper) {
+    if (this.#shippers.length === 0) {
       tell({ type: 'failed', id, kind: 'unavailable', message: 'the audit store is not ready yet', isPassing: true })
       return
     }
-    await shipper.drained()
+    await this.#drained()
     tell({ type: 'drained', id })
   }
 
   async stop(drainMs: number): Promise<void> {
-    if (this.#shipper && drainMs > 0) await Promise.race([this.#shipper.drained(), sleep(drainMs)])
-    this.#shipper?.stop()
+    if (drainMs > 0) await Promise.race([this.#drained(), sleep(drainMs)])
+    for (const shipper of this.#shippers) shipper.stop()
     await this.#running
-    await this.#store?.close()
+    await Promise.all([...new Set(this.#stores)].map((store) => store.close()))
     process.exit(0)
+  }
+
+  #status(): ShipperStatus {
+    return sumOf(this.#shippers.map((shipper) => shipper.status()))
+  }
+
+  async #drained(): Promise<void> {
+    await Promise.all(this.#shippers.map((shipper) => shipper.drained()))
+  }
+}
+
+/** All spools as one: the worst state, and the sum of the numbers. */
+function sumOf(all: readonly ShipperStatus[]): ShipperStatus {
+  const sum = (of: (status: ShipperStatus) => number): number => all.reduce((total, status) => total + of(status), 0)
+  const state = (['starting', 'unavailable'] as const).find((bad) => all.some((status) => status.state === bad))
+  return {
+    state: state ?? 'running',
+    storedSeq: sum((status) => status.storedSeq),
+    missing: sum((status) => status.missing),
+    duplicates: sum((status) => status.duplicates),
+    deadLetters: sum((status) => status.deadLetters),
+    spoolBytes: sum((status) => status.spoolBytes),
+    lastError: all.find((status) => status.lastError !== '')?.lastError ?? '',
   }
 }
 

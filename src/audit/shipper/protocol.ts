@@ -1,10 +1,11 @@
+import type { SpoolFolders } from '../folders.js'
 import type { QueryLimits, QueryParams, Row, StoreErrorKind } from '../store/audit-store.js'
 import type { ShipperOptions, ShipperStatus } from './shipper.js'
 
 /** What the server and its shipper process say to each other over the IPC channel of `child_process`. */
 export interface ShipperConfig {
-  readonly spoolFolder: string
-  readonly stateFolder: string
+  /** At least one. */
+  readonly spools: readonly SpoolFolders[]
   readonly chdbFolder: string
   /** Null for the embedded engine. May hold a password, hence neither an argument nor a variable of the process. */
   readonly clickhouseUrl: string | null

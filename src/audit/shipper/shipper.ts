@@ -26,6 +26,8 @@ export interface ShipperOptions {
   readonly keepMs?: number
   /** How often hours and days that have ended are rolled up. @default 60_000 */
   readonly closeMs?: number
+  /** False where another shipper of the same process rolls up. @default true */
+  readonly rollsUp?: boolean
   /** Longest pause after a failed try. @default 30_000 */
   readonly maxBackoffMs?: number
   readonly onProblem: (problem: string) => void
@@ -83,6 +85,7 @@ export class Shipper {
       pollMs: 100,
       keepMs: 900_000,
       closeMs: 60_000,
+      rollsUp: true,
       maxBackoffMs: 30_000,
       ...options,
     }
@@ -196,7 +199,7 @@ export class Shipper {
 
   /** Roll-ups make questions fast and nothing else: a failure is told and tried again later, and holds up no rows. */
   async #closeSpans(): Promise<void> {
-    if (performance.now() < this.#closeAt || this.#stop.signal.aborted) return
+    if (!this.#options.rollsUp || performance.now() < this.#closeAt || this.#stop.signal.aborted) return
     try {
       const hasMore = await this.#store.rollUps.closeSome()
       this.#closeAt = hasMore ? 0 : performance.now() + this.#options.closeMs

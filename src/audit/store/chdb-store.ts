@@ -74,26 +74,30 @@ class ChdbStore implements AuditStore {
   readonly rollUps: RollUps
   readonly #writer: Session
   readonly #reader: Session
+  /** The end of the last statement of the writer. */
+  #written: Promise<unknown> = Promise.resolve()
 
   constructor(writer: Session, reader: Session) {
     this.#writer = writer
     this.#reader = reader
-    this.rollUps = new RollUps(this.database, (sql, params) => run(this.#writer, sql, params))
+    this.rollUps = new RollUps(this.database, (sql, params) => this.#write(sql, params))
   }
 
   async migrate(): Promise<void> {
-    await migrate(this.database, (sql) => run(this.#writer, sql, {}), ' ENGINE = Atomic')
+    await migrate(this.database, (sql) => this.#write(sql, {}), ' ENGINE = Atomic')
   }
 
   async insert(table: AuditTable, ndjson: Buffer): Promise<void> {
     try {
-      await this.#writer.insert({
-        table: `${this.database}.${table}`,
-        values: ndjson,
-        format: 'JSONEachRow',
-        // chDB writes these into the SQL text.
-        settings: insertSettings(),
-      })
+      await this.#inTurn(() =>
+        this.#writer.insert({
+          table: `${this.database}.${table}`,
+          values: ndjson,
+          format: 'JSONEachRow',
+          // chDB writes these into the SQL text.
+          settings: insertSettings(),
+        }),
+      )
     } catch (error) {
       throw toStoreError(error)
     }
@@ -101,12 +105,12 @@ class ChdbStore implements AuditStore {
 
   async seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>> {
     const sql = limitedSql(seqsInRangeSql(this.database), { maxRows: to - from + 1, maxMs: 60_000 })
-    return toSeqs(await run(this.#writer, sql, { writer: writerId, from, to }))
+    return toSeqs(await this.#write(sql, { writer: writerId, from, to }))
   }
 
   async countRange(writerId: string, from: number, to: number): Promise<RangeCount> {
     const sql = limitedSql(countRangeSql(this.database), { maxRows: 1, maxMs: 60_000 })
-    return toCount(await run(this.#writer, sql, { writer: writerId, from, to }))
+    return toCount(await this.#write(sql, { writer: writerId, from, to }))
   }
 
   async query(sql: string, params: QueryParams, limits: QueryLimits = {}): Promise<readonly Row[]> {
@@ -119,6 +123,17 @@ class ChdbStore implements AuditStore {
   async close(): Promise<void> {
     this.#reader.close()
     this.#writer.close()
+  }
+
+  #write(sql: string, params: QueryParams): Promise<readonly Row[]> {
+    return this.#inTurn(() => run(this.#writer, sql, params))
+  }
+
+  /** The shippers of several spools share the connection; a statement that waits here takes no thread. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#written.then(work)
+    this.#written = done.catch(() => undefined)
+    return done
   }
 }
 
