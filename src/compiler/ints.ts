@@ -22,6 +22,11 @@ export class Ints {
     this.#items[index] = item
   }
 
+  /** What was appended, and more behind it; valid until something is appended. */
+  get items(): Int32Array {
+    return this.#items
+  }
+
   /** A copy of exactly what was appended. */
   toArray(): Int32Array<ArrayBuffer> {
     return this.#items.slice(0, this.#length)

@@ -33,6 +33,16 @@ export class NameIndex {
     return this.#invented.size
   }
 
+  /** Names that policies spell out or declare. */
+  get rows(): number {
+    return this.#section.starts.length - 1
+  }
+
+  /** Whether names without a row may fit different patterns. */
+  get hasGlobs(): boolean {
+    return !this.#globs.isEmpty
+  }
+
   /**
    * Finds the patterns that the name fits.
    * @returns the row of a name that policies spell out or declare, else -1

@@ -5,6 +5,7 @@ import type { DefaultEntry, Layer } from './entry.js'
 import type { Findings } from './findings.js'
 import type { PolicyImage } from './image.js'
 import { NameIndex } from './name-index.js'
+import { MOST_PLAN_CODE, Plans } from './plans.js'
 import { Frame } from './predicate/frame.js'
 import { LivePredicates } from './predicate/live-predicates.js'
 import type { ProgramSection } from './program.js'
@@ -16,12 +17,17 @@ export interface Always {
   readonly defaults: readonly DefaultEntry[]
 }
 
+export interface OpenOptions {
+  /** Integers that plans may take (see `Plans`). @default {@link MOST_PLAN_CODE} */
+  readonly mostPlanCode?: number
+}
+
 /**
  * Opens an image, in constant time: what an image holds as text is read when it is first needed. Whoever must not be held up
  * by that runs {@link PolicySet.prepare} to its end before the set goes live.
  */
-export function openPolicySet(image: PolicyImage): PolicySet {
-  return new PolicySet(image)
+export function openPolicySet(image: PolicyImage, options: OpenOptions = {}): PolicySet {
+  return new PolicySet(image, options)
 }
 
 /**
@@ -42,6 +48,7 @@ export class PolicySet {
   readonly predicates: LivePredicates
   readonly strings: StringPool
   readonly frame: Frame
+  readonly plans: Plans
   readonly answers: Answers
   readonly #declarations: Int32Array
   readonly #declared = new Map<number, DeclaredTool>()
@@ -49,7 +56,7 @@ export class PolicySet {
   readonly #alwaysEntries: Int32Array
   #always: Always | null = null
 
-  constructor(image: PolicyImage) {
+  constructor(image: PolicyImage, { mostPlanCode = MOST_PLAN_CODE }: OpenOptions = {}) {
     this.revision = image.revision
     this.tenant = image.tenant
     this.programs = image.programs
@@ -62,6 +69,7 @@ export class PolicySet {
       return (layer === 'fleet' ? declared?.fleetParameters : declared?.parameters) ?? undefined
     })
     this.frame = new Frame(this.predicates, image.programs.mostMatches)
+    this.plans = new Plans(image.programs, this.predicates, this.frame, this, mostPlanCode)
     this.answers = new Answers()
     this.#declarations = image.declarations
     this.#hasDeclarations = image.declarations.some((text) => text >= 0)

@@ -44,6 +44,8 @@ export interface PredicateSection {
   readonly terms: Int32Array<ArrayBuffer>
   /** 1 where the arguments, the context or the session are read. */
   readonly readsRequest: Uint8Array<ArrayBuffer>
+  /** Steps of one evaluation, as {@link staticCost} counts them; what is more than fits is the most that does. */
+  readonly costs: Uint16Array<ArrayBuffer>
   /** Predicates that take long to prepare: patterns, long lists. */
   readonly slow: Int32Array<ArrayBuffer>
   /** The text of the term of each slot. */
@@ -57,6 +59,8 @@ export interface PredicateSection {
 
 /** Items of a list that are parsed at once: a fraction of a millisecond. */
 const CHUNK_ITEMS = 1_000
+/** The largest cost that is kept. */
+const MOST_COST = 0xffff
 /** A list literal longer than this is slow to prepare. */
 const LONG_LIST = 100
 
@@ -161,6 +165,7 @@ export class Predicates {
       numbers: Float64Array.from(this.#numbers),
       terms: this.#terms.toArray(),
       readsRequest: Uint8Array.from(this.#readsRequest),
+      costs: Uint16Array.from(this.costs, (cost) => Math.min(cost, MOST_COST)),
       slow: Int32Array.from(this.#slow),
       slots: Int32Array.from([...this.#slotIds.keys()], (text) => this.#strings.add(text)),
       listStarts: starts.toArray(),

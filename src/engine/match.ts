@@ -1,4 +1,5 @@
 import { findIntervals } from '../compiler/interval-tree.js'
+import { runPlan } from '../compiler/plan.js'
 import type { PolicySet } from '../compiler/policy-set.js'
 import { isNumeric } from '../compiler/predicate/compare.js'
 import type { Frame } from '../compiler/predicate/frame.js'
@@ -16,19 +17,36 @@ import type { Call, Facts } from '../model/call.js'
  * @returns the row of the called tool, or -1 (see `NameIndex.fit`)
  */
 export function match(call: Call, facts: Facts, policySet: PolicySet): number {
-  const { frame, programs } = policySet
+  const { frame, plans } = policySet
   frame.begin(call, facts.nowMs)
+  const row = policySet.tools.rowOf(call.tool)
+  const environmentRow = policySet.environments.rowOf(call.environment)
+  const plan = plans.find(row, environmentRow)
+  if (plan >= 0) runPlan(plans, plan, frame)
+  else {
+    place(call, policySet)
+    walkAll(row, policySet)
+    plans.missed(row, environmentRow)
+  }
+  frame.end()
+  return row
+}
+
+/** Tells the frame which patterns the names of the call fit. */
+export function place(call: Call, { frame, tools, environments }: PolicySet): void {
+  tools.fit(call.tool, frame.tool)
+  frame.environmentRow = environments.fit(call.environment, frame.environment)
+}
+
+function walkAll(row: number, policySet: PolicySet): void {
+  const { frame, programs } = policySet
   const { tool } = frame
-  const row = policySet.tools.fit(call.tool, tool)
-  frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
   for (let at = tool.start; at < tool.end; at++) {
     const program = row >= 0 ? programs.byRow[at]! : programs.byPattern[tool.ids[at]!]!
     if (program >= 0) walk(policySet, program)
   }
   walk(policySet, programs.everyTool)
-  frame.end()
   frame.matchedCount = sortUnique(frame.matched, frame.matchedCount)
-  return row
 }
 
 const FEW = 32

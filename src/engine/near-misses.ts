@@ -4,6 +4,7 @@ import type { Frame } from '../compiler/predicate/frame.js'
 import { FALSE, TRUE, UNKNOWN } from '../compiler/predicate/truth.js'
 import type { Call, Facts } from '../model/call.js'
 import type { NearMiss } from '../model/decision.js'
+import { place } from './match.js'
 
 /** Near misses in one answer; a bundle may have a hundred thousand rules about one tool. */
 export const MAX_NEAR_MISSES = 100
@@ -12,8 +13,7 @@ export const MAX_NEAR_MISSES = 100
 export function nearMisses(call: Call, facts: Facts, policySet: PolicySet): readonly NearMiss[] {
   const { frame, entries } = policySet
   frame.begin(call, facts.nowMs)
-  policySet.tools.fit(call.tool, frame.tool)
-  frame.environmentRow = policySet.environments.fit(call.environment, frame.environment)
+  place(call, policySet)
   const found: NearMiss[] = []
   for (let number = 0; number < entries.length && found.length < MAX_NEAR_MISSES; number++) {
     if (!isInScope(number, policySet)) continue

@@ -6,6 +6,7 @@ import { type ProgramSection, recordsOf } from '../compiler/program.js'
 import type { Call, Subject } from '../model/call.js'
 import type { Effect } from '../model/outcome.js'
 import { combine } from './combine.js'
+import { place } from './match.js'
 
 /** Who asks, where and when; what is left open are arguments, context and session. */
 export interface VisibleToolsQuery {
@@ -26,9 +27,9 @@ export function visibleTools(query: VisibleToolsQuery, policySet: PolicySet): re
 
 function isVisible(tool: string, query: VisibleToolsQuery, policySet: PolicySet): boolean {
   const { frame, entries, always, programs } = policySet
-  frame.begin(callOf(tool, query), query.nowMs)
-  policySet.tools.fit(tool, frame.tool)
-  frame.environmentRow = policySet.environments.fit(query.environment, frame.environment)
+  const call = callOf(tool, query)
+  frame.begin(call, query.nowMs)
+  place(call, policySet)
   // Per layer, the most lenient findings that some call may have: what is certain, and every opening rule that is possible.
   const findings = { ...always.findings }
   for (const record of recordsFor(programs, frame)) {

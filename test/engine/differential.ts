@@ -37,6 +37,9 @@ export interface Compared {
   readonly disagreements: readonly Disagreement[]
 }
 
+/** How often each call is decided: tools and environments that are called again are judged by plans. */
+const TIMES = 5
+
 /** Generates one policy set and `calls` calls, and decides each by the compiled engine and by the naive evaluator. */
 export function compareOnce(draw: Draw, calls: number): Compared {
   const generator = new Generator(draw)
@@ -45,17 +48,18 @@ export function compareOnce(draw: Draw, calls: number): Compared {
   if (policySet === null) return { decisions: 0, outcomes: new Map(), disagreements: [] }
   const outcomes = new Map<string, number>()
   const disagreements: Disagreement[] = []
-  for (let i = 0; i < calls; i++) {
-    const call = generator.call()
-    const nowMs = generator.nowMs()
-    const compiled = decide(call, { nowMs }, policySet)
-    const naive = naiveDecide(call, nowMs, bundle, tenant)
-    outcomes.set(compiled.reasonCode, (outcomes.get(compiled.reasonCode) ?? 0) + 1)
-    if (summary(compiled) !== summary(naive)) {
-      disagreements.push({ compiled: summary(compiled), naive: summary(naive), call: describeCall(call) })
-    }
+  const drawn = Array.from({ length: calls }, () => ({ call: generator.call(), nowMs: generator.nowMs() }))
+  const expected = drawn.map(({ call, nowMs }) => summary(naiveDecide(call, nowMs, bundle, tenant)))
+  for (let time = 0; time < TIMES; time++) {
+    drawn.forEach(({ call, nowMs }, i) => {
+      const compiled = decide(call, { nowMs }, policySet)
+      outcomes.set(compiled.reasonCode, (outcomes.get(compiled.reasonCode) ?? 0) + 1)
+      const naive = expected[i]!
+      if (summary(compiled) === naive) return
+      disagreements.push({ compiled: summary(compiled), naive, call: describeCall(call) })
+    })
   }
-  return { decisions: calls, outcomes, disagreements }
+  return { decisions: TIMES * calls, outcomes, disagreements }
 }
 
 /** Null for the rare set with a rule over the cost limit. */

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { compilePolicySet } from '../../src/compiler/compile.js'
+import { compile as compileImage, compilePolicySet } from '../../src/compiler/compile.js'
 import { CompileError } from '../../src/compiler/compile-error.js'
 import { NESTED_LIMITS } from '../../src/compiler/encode.js'
 import { explainIndex } from '../../src/compiler/explain-index.js'
 import * as finding from '../../src/compiler/findings.js'
 import { NameIndex } from '../../src/compiler/name-index.js'
 import { NamePatterns } from '../../src/compiler/names.js'
-import type { PolicySet } from '../../src/compiler/policy-set.js'
+import { openPolicySet, type PolicySet } from '../../src/compiler/policy-set.js'
 import { recordsOf } from '../../src/compiler/program.js'
 import { StringPool, StringPoolBuilder } from '../../src/compiler/string-pool.js'
 import { combine, combineLayer } from '../../src/engine/combine.js'
@@ -301,6 +301,78 @@ rule DROP "" { on tool like "*.drop", env like "prod*"  deny }
   t.equal(ask(policySet, { tool: 'y.drop', environment: 'prod' }).outcome, 'DENY')
   t.equal(ask(policySet, { tool: 'y.drop ', environment: 'prod' }).outcome, 'ALLOW')
   t.equal(ask(policySet, { tool: 'y.dropprod', environment: 'x' }).outcome, 'ALLOW')
+  t.end()
+})
+
+t.test('plans of tools that are called often find what programs find, within their bound', (t) => {
+  const draw = seededDraw(11)
+  const values = [
+    undefined,
+    null,
+    true,
+    false,
+    '',
+    'a',
+    'b',
+    'ab',
+    0,
+    -0,
+    1,
+    1.5,
+    2,
+    -3,
+    1e300,
+    2n ** 70n,
+    NaN,
+    ['a'],
+    {},
+  ]
+  const literals = ['"a"', '"b"', '""', '1', '2', '0', '1.5', 'true', 'false', 'null']
+  const one = () => literals[draw.int(literals.length)]!
+  const clause = (): string => {
+    const key = `args.k${draw.int(3)}`
+    const several = Array.from({ length: 1 + draw.int(4) }, one).join(', ')
+    const kinds = [
+      `${key} ${['<', '<=', '>', '>=', '==', '!='][draw.int(6)]} ${draw.int(4)}`,
+      `${key} == ${one()}`,
+      `${key} != ${one()}`,
+      `${key} ${draw.int(2) === 0 ? 'in' : 'not in'} [${several}]`,
+      `exists ${key}`,
+      `${key} contains "b"`,
+      `${key} matches /^a/`,
+    ]
+    return kinds[draw.int(kinds.length)]!
+  }
+  const rule = (tool: string, number: number) => {
+    const clauses = Array.from({ length: draw.int(4) }, () => `  when ${clause()}\n`).join('')
+    const team = draw.int(3) === 0 ? `, agent team = ${['x', 'y'][draw.int(2)]}` : ''
+    return `rule R${tool}${number} { on tool ${tool}${team}\n${clauses}  ${['deny', 'allow', 'require approval from r'][draw.int(3)]} }`
+  }
+  // Tools of some blocks, of exactly one, and of too many entries.
+  const sizes = { a: 1, b: 31, c: 32, d: 33, e: 127, f: 128, g: 300 }
+  const rules = Object.entries(sizes).flatMap(([tool, size]) => Array.from({ length: size }, (_, i) => rule(tool, i)))
+  const bundle = check(`policy p\ndefault allow\n${rules.join('\n')}`)
+  const policySet = compilePolicySet(bundle, 'default')
+  const image = compileImage(bundle, 'default')
+  const small = openPolicySet(image, { mostPlanCode: 2_000 })
+  const calls = Array.from({ length: 600 }, (_, i) => {
+    const value = () => values[draw.int(values.length)]
+    const args = Object.fromEntries(
+      [0, 1, 2].map((key) => [`k${key}`, value()]).filter(([, value]) => value !== undefined),
+    )
+    const agent = { id: 'i', labels: draw.int(2) === 0 ? { team: 'x' } : {} }
+    return call({ tool: Object.keys(sizes)[i % 7]!, agent, arguments: args as Call['arguments'] })
+  })
+  const judge = (by: PolicySet) => calls.map((one) => decide(one, { nowMs: NOON }, by))
+  // Every call by programs alone: no set is asked twice.
+  const expected = calls.map((one) => decide(one, { nowMs: NOON }, openPolicySet(image))))
+  for (let time = 0; time < 2; time++) {
+    t.same(judge(policySet), expected)
+    t.same(judge(small), expected, 'with little room')
+  }
+  const hasPlan = (tool: string) => policySet.plans.find(policySet.tools.rowOf(tool), -1) >= 0
+  t.same(Object.keys(sizes).filter(hasPlan), ['a', 'b', 'c', 'd', 'e', 'f'], 'all but the tool of too many entries')
+  t.ok(small.plans.size < policySet.plans.size, 'let go')
   t.end()
 })
 

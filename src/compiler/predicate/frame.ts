@@ -146,16 +146,20 @@ export class Frame {
     this.#keys[slot] = Object.keys({ [key]: true })[0]!
   }
 
+  /** The truth of a comparison or a test of a slot for any value of that slot. */
+  truthFor(predicate: number, value: Value): Truth {
+    const op = this.#ops[predicate]!
+    if (op >= NOT_COMPARISON) return this.#predicates.test(predicate)(value)
+    const number = this.#numbers[predicate]!
+    // A NaN is neither; the general comparison says what that means.
+    if (typeof value !== 'number' || Number.isNaN(value)) return compareOthers(op, value, number)
+    return ((op >> (Number(value >= number) + Number(value > number))) & 1) as Truth
+  }
+
   #evaluate(predicate: number): Truth {
     const op = this.#ops[predicate]!
     const operand = this.#operands[predicate]!
-    if (op < NOT_COMPARISON) {
-      const value = this.slot(operand)
-      const number = this.#numbers[predicate]!
-      // A NaN is neither; the general comparison says what that means.
-      if (typeof value !== 'number' || Number.isNaN(value)) return compareOthers(op, value, number)
-      return ((op >> (Number(value >= number) + Number(value > number))) & 1) as Truth
-    }
+    if (op < NOT_COMPARISON) return this.truthFor(predicate, this.slot(operand))
     switch (op) {
       case OP.test:
         return this.#predicates.test(predicate)(this.slot(operand))

@@ -1,7 +1,8 @@
-import { OP, type PredicateSection } from '../predicates.js'
+import { NOT_COMPARISON, OP, type PredicateSection } from '../predicates.js'
 import type { StringPool } from '../string-pool.js'
 import type { Term } from '../term.js'
 import type { Fitted, TruthFn, ValueFn } from './frame.js'
+import { type Literal, literalsOf } from './literals.js'
 import { type LowerScope, lowerTest, lowerTruth, lowerValue } from './lower.js'
 import { labelOf } from './reference.js'
 import type { Truth } from './truth.js'
@@ -46,6 +47,14 @@ export class LivePredicates {
   /** The test that a predicate makes of a slot. */
   test(predicate: number): Test {
     return this.#tests[predicate] ?? this.#makeTest(predicate)
+  }
+
+  /** The constants by which a predicate tells the values of its slot apart; null where it is no such test. */
+  literalsOf(predicate: number): readonly Literal[] | null {
+    const { ops, numbers, terms } = this.section
+    const op = ops[predicate]!
+    if (op < NOT_COMPARISON) return Number.isFinite(numbers[predicate]) ? [numbers[predicate]!] : null
+    return op === OP.test ? literalsOf(this.#term(terms[predicate]!)) : null
   }
 
   /** How a predicate is evaluated that is more than a test of a slot. */
