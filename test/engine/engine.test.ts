@@ -365,7 +365,7 @@ t.test('plans of tools that are called often find what programs find, within the
   })
   const judge = (by: PolicySet) => calls.map((one) => decide(one, { nowMs: NOON }, by))
   // Every call by programs alone: no set is asked twice.
-  const expected = calls.map((one) => decide(one, { nowMs: NOON }, openPolicySet(image))))
+  const expected = calls.map((one) => decide(one, { nowMs: NOON }, openPolicySet(image)))
   for (let time = 0; time < 2; time++) {
     t.same(judge(policySet), expected)
     t.same(judge(small), expected, 'with little room')
