@@ -5,7 +5,7 @@ import type { AuditLog, AuditRecord } from './model/audit-record.js'
 import type { Call } from './model/call.js'
 import { canonicalJson, digest } from './model/canonical-json.js'
 import type { Decision } from './model/decision.js'
-import type { ClaimedCall, Credential, Identity } from './model/identity.js'
+import type { Caller, ClaimedCall, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
 import type { Log } from './model/log.js'
 import {
@@ -48,7 +48,7 @@ export interface Clock {
 }
 
 export interface PdpDeps {
-  readonly identity: Identity
+  readonly identity: Pick<Identity, 'identify'>
   readonly policies: Pick<LivePolicies, 'live'>
   readonly audit: AuditLog
   readonly answered: AnsweredRequests<Answer>
@@ -82,9 +82,9 @@ export class Pdp {
     this.#deps = deps
   }
 
-  /** @throws {RequestIdReused} and whatever the identity refuses a credential with; `take` is not called then */
-  decide(question: Question, credential: Credential, live: Snapshot, take: AnswerTaker): void {
-    const call = this.#deps.identity.identify(question.call, credential)
+  /** @throws {RequestIdReused} and whatever the identity refuses the call with; `take` is not called then */
+  decide(question: Question, caller: Caller, live: Snapshot, take: AnswerTaker): void {
+    const call = this.#deps.identity.identify(question.call, caller)
     const nowMs = this.#deps.clock.nowMs()
     if (question.dryRun) take(this.#evaluate(call, question, live, nowMs, ''))
     else if (call.requestId === '') this.#decideAndRecord(call, question, live, nowMs, take)
@@ -129,8 +129,8 @@ export class Pdp {
   }
 
   /** Like a dry run that also tells near misses. */
-  explain(question: Question, credential: Credential): Answer {
-    const call = this.#deps.identity.identify(question.call, credential)
+  explain(question: Question, caller: Caller): Answer {
+    const call = this.#deps.identity.identify(question.call, caller)
     const explained = { ...question, explain: true }
     return this.#evaluate(call, explained, this.live(), this.#deps.clock.nowMs(), '')
   }
@@ -138,9 +138,9 @@ export class Pdp {
   /** The declared tools that some arguments could get ALLOW or REQUIRE_APPROVAL for. */
   visibleTools(
     call: ClaimedCall,
-    credential: Credential,
+    caller: Caller,
   ): { readonly tools: readonly DeclaredTool[]; readonly policyRevision: string } {
-    const { tenant, agent, principal, environment } = this.#deps.identity.identify(call, credential)
+    const { tenant, agent, principal, environment } = this.#deps.identity.identify(call, caller)
     const live = this.live()
     const query = { tenant, agent, principal, environment, nowMs: this.#deps.clock.nowMs() }
     return { tools: visibleTools(query, live.policySetOf(tenant)), policyRevision: live.revision }

@@ -30,12 +30,20 @@ export interface Caller {
   readonly keyId: string
 }
 
-/** Turns a credential into the tenant it belongs to, and holds the claims of a call against it. */
+/** Turns a credential into a caller, and holds the claims of a call against it. */
 export interface Identity {
-  /** The tenant whose policies answer and whose records may be read. */
-  tenantOf(credential: Credential): string
-  /** The call with its tenant, its agent and the labels that the credential vouches for. */
-  identify(call: ClaimedCall, credential: Credential): Call
+  /**
+   * Who calls, if they may call this method at all.
+   * @param method as gRPC writes it: `/portcullis.v1.DecisionService/Decide`
+   * @throws {Unauthenticated} for a credential that proves nothing
+   * @throws {PermissionDenied} for a caller without a role that may
+   */
+  admit(method: string, credential: Credential): Caller
+  /**
+   * The call with its tenant, its agent and the labels that the credential vouches for.
+   * @throws {PermissionDenied} when the call names another agent than the credential
+   */
+  identify(call: ClaimedCall, caller: Caller): Call
 }
 
 /** The message is for the caller and says how to mend it; it never says whether a key exists. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import { decide } from '../../src/engine/decide.js'
+import { developmentIdentity } from '../../src/identity/development.js'
 import type { Call } from '../../src/model/call.js'
 import { canonicalJson } from '../../src/model/canonical-json.js'
 import type { Identity } from '../../src/model/identity.js'
@@ -14,8 +15,11 @@ const RESPONSE = 'portcullis.v1.DecideResponse'
 
 /** The corpus speaks of several tenants, so here the credential is a tenant's name. */
 const tenantByCredential: Identity = {
-  tenantOf: ({ authorization }) => authorization,
-  identify: (call, { authorization }) => ({ ...call, tenant: authorization }),
+  admit: (method, credential) => ({
+    ...developmentIdentity.admit(method, credential),
+    tenant: credential.authorization,
+  }),
+  identify: developmentIdentity.identify,
 }
 
 for (const file of loadCorpus()) {

@@ -6,6 +6,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { protoPath } from 'grpc-health-check'
 import t from 'tap'
 import type { DecideRequest, StreamResult } from '../../sdk/typescript/client.js'
+import { developmentIdentity } from '../../src/identity/development.js'
 import { uuidv7TimeMs } from '../../src/model/uuid.js'
 import { startEdge } from './edge.js'
 import { callRaw, decode, encode, POLICY, startServer, toStruct } from './harness.js'
@@ -428,7 +429,7 @@ t.test('a fault of ours is INTERNAL, its cause is logged and not sent', async (t
     throw new Error('secret of the server')
   }
   const texts = { policies: new Map([['support.policy', POLICY]]), attachments: new Map<string, string>() }
-  const edge = await startEdge(t, texts, { tenantOf: () => 'default', identify })
+  const edge = await startEdge(t, texts, { admit: developmentIdentity.admit, identify })
   await t.rejects(edge.decide(encode(REQUEST, { ...allowed, arguments: undefined }), ''), {
     code: status.INTERNAL,
     details: 'the server failed; its log has the cause',

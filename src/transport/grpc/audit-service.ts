@@ -7,18 +7,17 @@ import {
   type StoredEvent,
   type Totals,
 } from '../../model/audit-queries.js'
-import type { Credential, Identity } from '../../model/identity.js'
+import type { Caller } from '../../model/identity.js'
 import type { Outcome } from '../../model/outcome.js'
 import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'
 import { name, optional, overLimit } from './names.js'
 import type { Undecodable } from './proto.js'
-import { credentialOf, decoded, type EdgeDeps, toRpcError, unary } from './unary.js'
+import { admitted, decoded, type EdgeDeps, toRpcError, unary } from './unary.js'
 import type { AuditPeriodMessage, QueryAuditRequestMessage, TimestampMessage } from './wire.js'
 
 export interface AuditServiceDeps extends EdgeDeps {
   readonly queries: AuditQueries
-  readonly identity: Pick<Identity, 'tenantOf'>
   readonly nowMs: () => number
   /** How often a tail looks for new events, milliseconds. */
   readonly tailPollMs: number
@@ -32,14 +31,14 @@ const OUTCOMES: readonly Outcome[] = ['ALLOW', 'DENY', 'REQUIRE_APPROVAL']
 
 /** Reads only the caller's tenant. A store that does not answer is UNAVAILABLE, never an empty answer. */
 export function auditHandlers(deps: AuditServiceDeps): UntypedServiceImplementation {
-  const { queries, identity } = deps
+  const { queries } = deps
 
   const overPeriod = <Response>(
     ask: (tenant: string, period: Period, limit: number) => Promise<Response>,
   ): ReturnType<typeof unary<AuditPeriodMessage, Response>> =>
-    unary(deps, (message: AuditPeriodMessage, credential: Credential) => {
+    unary(deps, (message: AuditPeriodMessage, { tenant }: Caller) => {
       const { period, limit } = toPeriod(message, deps.nowMs())
-      return stored(ask(identity.tenantOf(credential), period, limit))
+      return stored(ask(tenant, period, limit))
     })
 
   return {
@@ -64,19 +63,19 @@ export function auditHandlers(deps: AuditServiceDeps): UntypedServiceImplementat
     riskyAgents: overPeriod(async (tenant, period, limit) => ({
       agents: (await queries.riskiestAgents(tenant, period, limit)).map(toRiskyAgent),
     })),
-    get: unary(deps, async ({ decisionId }: { readonly decisionId: string }, credential) => {
+    get: unary(deps, async ({ decisionId }: { readonly decisionId: string }, { tenant }) => {
       const id = name('decision_id', decisionId)
-      const event = await stored(queries.get(identity.tenantOf(credential), id))
+      const event = await stored(queries.get(tenant, id))
       if (event === null) {
         const text = 'no decision with this decision_id is stored; a fresh one may take a few seconds to arrive'
         throw new RpcError('EVENT_NOT_FOUND', text, { field: 'decision_id' })
       }
       return toAuditEvent(event)
     }),
-    query: unary(deps, async (message: QueryAuditRequestMessage, credential) => {
+    query: unary(deps, async (message: QueryAuditRequestMessage, { tenant }) => {
       const { period, limit } = toPeriod(message.period ?? { from: null, until: null, limit: 0 }, deps.nowMs())
       const filter = { period, limit, ...toFilter(message) }
-      return { events: (await stored(queries.list(identity.tenantOf(credential), filter))).map(toAuditEvent) }
+      return { events: (await stored(queries.list(tenant, filter))).map(toAuditEvent) }
     }),
     tail: (stream: TailStream) => serveTail(deps, stream),
   }
@@ -108,7 +107,7 @@ function serveTail(deps: AuditServiceDeps, stream: TailStream): void {
 async function tail(deps: AuditServiceDeps, stream: TailStream, stop: AbortSignal): Promise<void> {
   const { last } = decoded(stream.request)
   if (last > LIMITS.tailEvents) throw overLimit('last', `is ${last}`, `${LIMITS.tailEvents}`)
-  const tenant = deps.identity.tenantOf(credentialOf(stream.metadata))
+  const { tenant } = admitted(deps, stream)
   // The cursor first: an event that is stored in between comes twice from the store and once to the client.
   let { cursor } = await stored(deps.queries.since(tenant, '', 1))
   const period = { fromMs: 0, untilMs: deps.nowMs() + DEFAULT_PERIOD_MS }

@@ -1,5 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
-import type { Credential } from '../../model/identity.js'
+import type { Caller } from '../../model/identity.js'
 import type { Pdp, Question } from '../../pdp.js'
 import type { Snapshot } from '../../tenants/live-policies.js'
 import { Refusal } from './codec/decide-request.js'
@@ -7,7 +7,7 @@ import type { Result, StreamResult } from './codec/decide-response.js'
 import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'
 import { inSlices } from './slices.js'
-import { credentialOf, type EdgeDeps, toRpcError } from './unary.js'
+import { admitted, type EdgeDeps, toRpcError } from './unary.js'
 
 export interface DecideStreamDeps extends EdgeDeps {
   readonly pdp: Pdp
@@ -45,14 +45,21 @@ export function inBatches(stream: BatchStream): Conversation {
  * the client does not take answers, so that one stream holds a bounded part of the server's memory.
  */
 export function serveDecideStream(deps: DecideStreamDeps, conversation: Conversation): void {
-  new DecideStreamCall(deps, conversation).serve()
+  let caller: Caller
+  try {
+    caller = admitted(deps, conversation.stream)
+  } catch (error) {
+    conversation.stream.emit('error', toStatus(toRpcError(error, deps.log)))
+    return
+  }
+  new DecideStreamCall(deps, conversation, caller).serve()
 }
 
 class DecideStreamCall {
   readonly #deps: DecideStreamDeps
   readonly #conversation: Conversation
   readonly #stream: AnyStream
-  readonly #credential: Credential
+  readonly #caller: Caller
   /** Calls that wait for their answers. */
   #waiting = 0
   /** Results that leave together, at the end of this turn of the event loop. */
@@ -65,11 +72,11 @@ class DecideStreamCall {
   #finished = false
   #over = false
 
-  constructor(deps: DecideStreamDeps, conversation: Conversation) {
+  constructor(deps: DecideStreamDeps, conversation: Conversation, caller: Caller) {
     this.#deps = deps
     this.#conversation = conversation
     this.#stream = conversation.stream
-    this.#credential = credentialOf(conversation.stream.metadata)
+    this.#caller = caller
   }
 
   serve(): void {
@@ -121,7 +128,7 @@ class DecideStreamCall {
   #decide(requestId: string, question: Question, live: Snapshot): void {
     this.#waiting++
     try {
-      this.#deps.pdp.decide(question, this.#credential, live, (answer) => {
+      this.#deps.pdp.decide(question, this.#caller, live, (answer) => {
         this.#waiting--
         this.#put(requestId, answer)
         this.#readOn()

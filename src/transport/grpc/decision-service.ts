@@ -1,5 +1,5 @@
 import type { handleUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { Credential } from '../../model/identity.js'
+import type { Caller } from '../../model/identity.js'
 import type { Answer, Pdp, Question } from '../../pdp.js'
 import { Refusal } from './codec/decide-request.js'
 import type { Result } from './codec/decide-response.js'
@@ -7,7 +7,7 @@ import { type BatchStream, inBatches, type SingleStream, serveDecideStream, sing
 import { toStatus } from './errors.js'
 import { inSlices } from './slices.js'
 import { toVisibleToolsCall } from './to-call.js'
-import { credentialOf, type EdgeDeps, toRpcError, unary } from './unary.js'
+import { admitted, type EdgeDeps, toRpcError, unary } from './unary.js'
 import type { VisibleToolsRequestMessage } from './wire.js'
 
 export interface DecisionServiceDeps extends EdgeDeps {
@@ -19,12 +19,12 @@ export interface DecisionServiceDeps extends EdgeDeps {
 export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImplementation {
   const { pdp } = deps
 
-  const decide = (question: Question, credential: Credential, reply: (answer: Answer) => void): void =>
-    pdp.decide(question, credential, pdp.live(), reply)
+  const decide = (question: Question, caller: Caller, reply: (answer: Answer) => void): void =>
+    pdp.decide(question, caller, pdp.live(), reply)
 
   const decideBatch = (
     calls: readonly (Question | Refusal)[],
-    credential: Credential,
+    caller: Caller,
     reply: (results: readonly Result[]) => void,
   ): void => {
     const live = pdp.live()
@@ -44,7 +44,7 @@ export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImple
         return
       }
       try {
-        pdp.decide(call, credential, live, settle)
+        pdp.decide(call, caller, live, settle)
       } catch (error) {
         settle(toRpcError(error, deps.log))
       }
@@ -57,11 +57,11 @@ export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImple
     decideBatch: answering(deps, decideBatch),
     decideStream: (stream: SingleStream) => serveDecideStream(deps, singly(stream)),
     decideBatchStream: (stream: BatchStream) => serveDecideStream(deps, inBatches(stream)),
-    explain: answering(deps, (question: Question, credential: Credential, reply: (answer: Answer) => void) =>
-      reply(pdp.explain(question, credential)),
+    explain: answering(deps, (question: Question, caller: Caller, reply: (answer: Answer) => void) =>
+      reply(pdp.explain(question, caller)),
     ),
-    visibleTools: unary(deps, (message: VisibleToolsRequestMessage, credential) =>
-      pdp.visibleTools(toVisibleToolsCall(message), credential),
+    visibleTools: unary(deps, (message: VisibleToolsRequestMessage, caller) =>
+      pdp.visibleTools(toVisibleToolsCall(message), caller),
     ),
   }
 }
@@ -69,7 +69,7 @@ export function decisionHandlers(deps: DecisionServiceDeps): UntypedServiceImple
 /** A handler of a message that our own codec read. `work` throws or replies once, now or later. */
 function answering<Request, Reply>(
   deps: EdgeDeps,
-  work: (request: Request, credential: Credential, reply: (reply: Reply) => void) => void,
+  work: (request: Request, caller: Caller, reply: (reply: Reply) => void) => void,
 ): handleUnaryCall<Request | Refusal, Reply> {
   const { inFlight } = deps
   return (call, respond) => {
@@ -77,7 +77,7 @@ function answering<Request, Reply>(
     try {
       const { request } = call
       if (request instanceof Refusal) throw request.error
-      work(request, credentialOf(call.metadata), (reply) => {
+      work(request, admitted(deps, call), (reply) => {
         inFlight.leave('call')
         respond(null, reply)
       })

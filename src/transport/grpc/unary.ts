@@ -1,5 +1,5 @@
 import type { handleUnaryCall, Metadata } from '@grpc/grpc-js'
-import type { Credential } from '../../model/identity.js'
+import { type Caller, type Credential, type Identity, PermissionDenied, Unauthenticated } from '../../model/identity.js'
 import { quoteForMessage } from '../../model/json-error.js'
 import type { Log } from '../../model/log.js'
 import { RequestIdReused } from '../../state/answered-requests.js'
@@ -9,13 +9,14 @@ import { Undecodable } from './proto.js'
 
 export interface EdgeDeps {
   readonly inFlight: InFlight
+  readonly identity: Pick<Identity, 'admit'>
   readonly log: Log
 }
 
 /** A handler that answers in the same turn when `work` does. */
 export function unary<Request, Response>(
   deps: EdgeDeps,
-  work: (request: Request, credential: Credential) => Response | Promise<Response>,
+  work: (request: Request, caller: Caller) => Response | Promise<Response>,
 ): handleUnaryCall<Request | Undecodable, Response> {
   return (call, respond) => {
     deps.inFlight.enter('call')
@@ -29,7 +30,7 @@ export function unary<Request, Response>(
     }
     let made: Response | Promise<Response>
     try {
-      made = work(decoded(call.request), credentialOf(call.metadata))
+      made = work(decoded(call.request), admitted(deps, call))
     } catch (error) {
       return fail(error)
     }
@@ -45,8 +46,12 @@ export function decoded<Request>(request: Request | Undecodable): Request {
   throw new RpcError('MESSAGE_UNDECODABLE', `the request is no message of the method's type: ${why}`)
 }
 
-export function credentialOf(metadata: Metadata): Credential {
-  return new MetadataCredential(metadata)
+/** Who calls. @throws {Unauthenticated | PermissionDenied} */
+export function admitted(
+  { identity }: Pick<EdgeDeps, 'identity'>,
+  call: { readonly metadata: Metadata; getPath(): string },
+): Caller {
+  return identity.admit(call.getPath(), new MetadataCredential(call.metadata))
 }
 
 /** Looked up when it is asked for: whoever believes every claim never does. */
@@ -69,6 +74,8 @@ export function toRpcError(error: unknown, log: Log): RpcError {
     const text = 'request_id was used for another call within the last ten minutes; choose a fresh one for every call'
     return new RpcError('REQUEST_ID_REUSED', text, { field: 'request_id' })
   }
+  if (error instanceof Unauthenticated) return new RpcError('UNAUTHENTICATED', error.message)
+  if (error instanceof PermissionDenied) return new RpcError('PERMISSION_DENIED', error.message)
   const known =
     error instanceof RpcError ? error : new RpcError('INTERNAL', 'the server failed; its log has the cause', {}, error)
   if (known.cause !== undefined) {
