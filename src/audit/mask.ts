@@ -48,6 +48,7 @@ const SECRET_TEXT = new RegExp(
   ].join('|'),
   'gi',
 )
+const ANY_SECRET_TEXT = new RegExp(SECRET_TEXT.source, 'i')
 const MAYBE_CARD = /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g
 
 /** Arguments as they are kept. */
@@ -210,8 +211,13 @@ function namesSecret(key: string): boolean {
   return words.some((word) => SECRET_WORDS.has(word)) || SECRET_COMPOUNDS.test(words.join(''))
 }
 
+/** Whether {@link Masker} would replace something in this well-formed text. */
+export function holdsSecret(text: string): boolean {
+  return mayHoldSecret(text) && (ANY_SECRET_TEXT.test(text) || (text.match(MAYBE_CARD) ?? []).some(isCard))
+}
+
 /** Starts like a card of the large issuers, is as long as one, and passes the Luhn check. */
-function isCard(text: string): boolean {
+export function isCard(text: string): boolean {
   const digits = text.replace(/[ -]/g, '')
   if (
     !/^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}|6(?:011|5\d\d|4[4-9]\d)\d{12,15})$/.test(

@@ -1,4 +1,4 @@
-import { holdsCard, LETTER_BITS, secretMarks, TRIPLES } from '../screen.js'
+import { holdsCard, isOdd, isSuspicious, LETTER_BITS, marksEnding, signsOf, TRIPLES } from '../screen.js'
 
 /** No room; told by a negative offset too where one is asked for. */
 export const FULL = -1
@@ -11,12 +11,6 @@ export const SUSPECT = 2
 
 const QUOTE = 0x22
 const ZERO = 0x30
-/** Characters that JSON escapes. */
-const ESCAPED = new Uint8Array(128)
-ESCAPED.fill(1, 0, 0x20)
-ESCAPED[QUOTE] = 1
-ESCAPED[0x5c] = 1
-
 /**
  * Writes JSON as bytes into a buffer of fixed length, text by text. What does not fit is not written, and `isFull` says so
  * from then on; what was written before stays, and is for the owner of the buffer to take back.
@@ -87,7 +81,7 @@ export class Cursor {
     if (this.#lacks(text.length + 2)) return FULL
     const { bytes } = this
     let at = this.at
-    let odd = 0
+    let signs = 0
     let triple = 0
     let before = 0
     let found = 0
@@ -95,14 +89,14 @@ export class Cursor {
     for (let i = 0; i < text.length; i++) {
       const c = text.charCodeAt(i)
       bytes[at++] = c
-      odd |= ESCAPED[c & 127]! | (c >> 7)
+      signs |= signsOf(c)
       triple = ((triple << LETTER_BITS) | (c & 31)) & (TRIPLES.length - 1)
       const marks = TRIPLES[triple]!
-      found |= secretMarks(marks, before)
+      found |= marksEnding(marks, before)
       before = marks
     }
-    if (found !== 0 || holdsCard(text)) return SUSPECT
-    if (odd !== 0) return ODD
+    if (isSuspicious(found, signs) || holdsCard(text)) return SUSPECT
+    if (isOdd(signs)) return ODD
     bytes[at++] = QUOTE
     this.at = at
     return PLAIN

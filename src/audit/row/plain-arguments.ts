@@ -1,7 +1,6 @@
 import type { JsonObject, JsonValue } from '../../model/json.js'
-import { isSecretKey, MAX_ARGUMENTS_BYTES, MAX_DEPTH } from '../mask.js'
-import { mayHoldSecret } from '../screen.js'
-import { type Cursor, ODD, PLAIN } from './cursor.js'
+import { holdsSecret, isCard, isSecretKey, MAX_ARGUMENTS_BYTES, MAX_DEPTH } from '../mask.js'
+import { type Cursor, FULL, PLAIN, SUSPECT } from './cursor.js'
 
 /** Keys come again and again; the bounds keep hostile ones from filling the memory. */
 const MAX_KNOWN_KEYS = 4_096
@@ -10,7 +9,7 @@ const MAX_KNOWN_LENGTH = 64
 const FEWER_DIGITS = 1e12
 
 /**
- * Prints arguments that surely hold no secret, which most do: canonical JSON (RFC 8785), straight into the bytes of the row.
+ * Prints arguments that hold no secret, which most do: canonical JSON (RFC 8785), straight into the bytes of the row.
  * Everything else is for the masker.
  */
 export class PlainArguments {
@@ -47,8 +46,7 @@ export class PlainArguments {
           ? this.#array(value, cursor, depth + 1)
           : this.#object(value as JsonObject, cursor, depth + 1)
       default:
-        // A bigint has as many digits as a card.
-        return false
+        return this.#digits(value.toString(), cursor)
     }
   }
 
@@ -56,16 +54,25 @@ export class PlainArguments {
     if (!this.#isWithin(cursor, value.length)) return false
     const found = cursor.plain(value)
     if (found === PLAIN) return true
-    if (found !== ODD || !value.isWellFormed()) return false
+    if (found === FULL || !value.isWellFormed()) return false
+    if (found === SUSPECT && holdsSecret(value)) return false
     cursor.json(JSON.stringify(value))
     return true
   }
 
   #number(value: number, cursor: Cursor): boolean {
-    // Also false for what is not finite, and has no JSON.
-    if (!(value < FEWER_DIGITS && value > -FEWER_DIGITS)) return false
-    if (value >= 0 && Number.isInteger(value)) cursor.integer(value)
-    else cursor.ascii(JSON.stringify(value))
+    // What is not finite has no JSON.
+    if (!Number.isFinite(value)) return false
+    if (value >= 0 && value < FEWER_DIGITS && Number.isInteger(value)) {
+      cursor.integer(value)
+      return true
+    }
+    return this.#digits(JSON.stringify(value), cursor)
+  }
+
+  #digits(digits: string, cursor: Cursor): boolean {
+    if (isCard(digits)) return false
+    cursor.ascii(digits)
     return true
   }
 
@@ -98,7 +105,7 @@ export class PlainArguments {
   #key(key: string): Buffer | null {
     const known = this.#keys.get(key)
     if (known !== undefined) return known
-    const isHarmless = !isSecretKey(key) && !mayHoldSecret(key) && key.isWellFormed()
+    const isHarmless = !isSecretKey(key) && key.isWellFormed() && !holdsSecret(key)
     const literal = isHarmless ? Buffer.from(`${JSON.stringify(key)}:`) : null
     if (this.#keys.size >= MAX_KNOWN_KEYS) this.#keys.clear()
     if (key.length <= MAX_KNOWN_LENGTH) this.#keys.set(key, literal)
