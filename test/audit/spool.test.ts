@@ -67,7 +67,7 @@ function readAll(folder: string, limits = LIMITS): { seqs: number[]; gaps: [numb
   const gaps: [number, number][] = []
   for (let reading: Reading = reader.read(limits); reading.kind !== 'none'; reading = reader.read(limits)) {
     if (reading.kind === 'gap') gaps.push([reading.from, reading.to])
-    else seqs.push(...reading.rows.map((row) => row.seq))
+    else seqs.push(...reading.rows.split().map((row) => row.seq))
   }
   return { seqs, gaps, problems }
 }
@@ -125,6 +125,35 @@ t.test('the records of one turn lie in one frame', async (t) => {
   truncateSync(lastSegment(folder), bytesBefore + 100)
   await fill(folder, 2)
   t.same(readAll(folder), { seqs: upTo(2), gaps: [], problems: [] }, 'a torn frame is none of its records')
+})
+
+t.test('a run is whole frames, over the ends of segments, and frames of one record without a line break', async (t) => {
+  const folder = temporaryFolder(t)
+  // As version 1 wrote them.
+  const frames = upTo(3).map((seq) => encodeFrame(seq, lineOf(seq).trimEnd()))
+  const header = encodeHeader({ writerId: '0'.repeat(36), epoch: 1, firstSeq: 1 })
+  writeFileSync(join(folder, segmentName(1, 1)), Buffer.concat([header, ...frames]))
+  const rest = encodeFrame(3, upTo(6).slice(2).map(lineOf).join(''))
+  writeFileSync(
+    join(folder, segmentName(3, 2)),
+    Buffer.concat([encodeHeader({ writerId: '0'.repeat(36), epoch: 2, firstSeq: 3 }), rest]),
+  )
+  const reader = new SpoolReader(folder, () => t.fail('no problem expected'))
+  reader.seek(0)
+  const reading = reader.read(LIMITS)
+  if (reading.kind !== 'rows') return t.fail(`found ${reading.kind}`)
+  const { rows, segments, full } = reading
+  t.same([rows.first, rows.last, rows.count, rows.isRun, full], [1, 6, 6, true, false])
+  t.equal(segments.length, 2)
+  t.equal(Buffer.concat(rows.ndjson).toString(), upTo(6).map(lineOf).join(''))
+  t.same(
+    rows.split().map(({ seq, payload }) => [seq, `${payload}\n`]),
+    upTo(6).map((seq) => [seq, lineOf(seq)]),
+  )
+  const left = rows.without(new Set([1, 2, 5]))
+  t.same([left.first, left.last, left.count, left.isRun], [3, 6, 3, false])
+  t.equal(Buffer.concat(left.ndjson).toString(), [3, 4, 6].map(lineOf).join(''))
+  t.same(reader.read(LIMITS), { kind: 'none' })
 })
 
 t.test('a segment that is due under load is followed when the disk has caught up', async (t) => {
@@ -246,14 +275,14 @@ t.test('a reader follows a writer', async (t) => {
   for (let round = 0; round < 50; round++) {
     await Promise.all(Array.from({ length: round % 7 }, () => append(spool)))
     const reading = reader.read({ maxRows: 4, maxBytes: 300 })
-    if (reading.kind === 'rows') seen.push(...reading.rows.map((row) => row.seq))
+    if (reading.kind === 'rows') seen.push(...reading.rows.split().map((row) => row.seq))
     // What the shipper removes when it has stored it: everything but the last segment.
     if (round % 10 === 9)
       for (const segment of listSegments(folder).slice(0, -1))
         if (segment.firstSeq < (seen.at(-1) ?? 0) - 200) rmSync(segment.path)
   }
   for (let reading = reader.read(LIMITS); reading.kind === 'rows'; reading = reader.read(LIMITS))
-    seen.push(...reading.rows.map((row) => row.seq))
+    seen.push(...reading.rows.split().map((row) => row.seq))
   t.same(seen, upTo(spool.status().lastSeq))
   await spool.close()
 })

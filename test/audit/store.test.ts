@@ -27,10 +27,13 @@ const bytes = Buffer.alloc(1_000_000)
 const NOW = Date.UTC(2026, 10, 22, 12)
 const PERIOD = { fromMs: NOW - 3_600_000, untilMs: NOW + 3_600_000 }
 
-function ndjson(writer: string, rows: readonly { readonly seq: number; readonly record: AuditRecord }[]): Buffer {
+function ndjson(
+  writer: string,
+  rows: readonly { readonly seq: number; readonly record: AuditRecord }[],
+): readonly Buffer[] {
   const line = ({ seq, record }: { readonly seq: number; readonly record: AuditRecord }): string =>
     `${bytes.toString('utf8', 0, encoder.write(record, writer, seq, bytes, 0))}\n`
-  return Buffer.from(rows.map(line).join(''))
+  return rows.map((row) => Buffer.from(line(row)))
 }
 
 /** What both adapters promise. */
@@ -64,7 +67,7 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
         '{"seq":"x"}\n',
         'no json\n',
       ]) {
-        const error = await store.insert('events', Buffer.concat([good, Buffer.from(bad)])).then(
+        const error = await store.insert('events', [...good, Buffer.from(bad)]).then(
           () => null,
           (error: unknown) => error,
         )

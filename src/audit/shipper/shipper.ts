@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isUuid, uuidv7 } from '../../model/uuid.js'
 import { makeFolder } from '../folders.js'
-import { rowsOfSegment, type SpooledRow, SpoolReader } from '../spool/reader.js'
+import { rowsOfSegment, SpoolReader } from '../spool/reader.js'
+import { Rows, type SpooledRow } from '../spool/rows.js'
 import { listSegments, type SegmentFile } from '../spool/segments.js'
 import { type AuditStore, StoreError } from '../store/audit-store.js'
 import { wellFormed } from '../well-formed.js'
@@ -14,9 +15,9 @@ export interface ShipperOptions {
   readonly stateFolder: string
   readonly writerId: string
   readonly store: AuditStore
-  /** Rows of one insert, which come from one segment. @default 50_000 */
+  /** Rows of one insert. @default 100_000 */
   readonly maxRows?: number
-  /** Bytes of one insert. @default 16 MiB */
+  /** Bytes of one insert. @default 32 MiB */
   readonly maxBytes?: number
   /** Least time between two inserts that are not full. @default 1_000 */
   readonly flushMs?: number
@@ -79,8 +80,8 @@ export class Shipper {
 
   constructor(options: ShipperOptions) {
     this.#options = {
-      maxRows: 50_000,
-      maxBytes: 16 * 1024 * 1024,
+      maxRows: 100_000,
+      maxBytes: 32 * 1024 * 1024,
       flushMs: 1_000,
       pollMs: 100,
       keepMs: 900_000,
@@ -160,7 +161,7 @@ export class Shipper {
         await this.#persist(() => this.#noteGap(reading.from, reading.to, reading.reason))
         return true
       case 'rows':
-        await this.#ship(reading.rows, reading.segment)
+        await this.#ship(reading.rows, reading.segments)
         this.#flushedAt = reading.full ? Number.NEGATIVE_INFINITY : performance.now()
         await this.#persist(() => this.#expire())
         if (!reading.full) await this.#closeSpans()
@@ -168,32 +169,30 @@ export class Shipper {
     }
   }
 
-  async #ship(rows: readonly SpooledRow[], segment: string): Promise<void> {
+  async #ship(rows: Rows, segments: readonly string[]): Promise<void> {
     const isStored = await this.#persist(async () => {
       // What the store has must outlive a power cut in the spool too, else its numbers would be given out again.
-      syncFile(segment)
+      for (const segment of segments) syncFile(segment)
       const missing = this.#inDoubt ? await this.#missing(rows) : rows
-      if (missing.length === 0) return this.#stored(rows)
+      if (missing.count === 0) return this.#stored(rows)
       this.#inDoubt = true
-      await this.#insert(missing, { left: Math.max(MAX_REFUSED, Math.ceil(rows.length / 100)) })
+      await this.#insert(missing, { left: Math.max(MAX_REFUSED, Math.ceil(rows.count / 100)) })
       const still = await this.#missing(rows)
-      if (still.length > 0) {
+      if (still.count > 0) {
         throw new StoreError(
           'unavailable',
-          `${still.length} of ${rows.length} rows are not there after an insert that succeeded`,
+          `${still.count} of ${rows.count} rows are not there after an insert that succeeded`,
         )
       }
       this.#inDoubt = !this.#hasCaughtUp
       return this.#stored(rows)
     })
-    if (isStored) this.#advance(rows.at(-1)?.seq ?? 0)
+    if (isStored) this.#advance(rows.last)
   }
 
   /** Rows that are there, by whoever's insert, and that roll-ups may have been made without. */
-  async #stored(rows: readonly SpooledRow[]): Promise<true> {
-    const first = rows[0]
-    const last = rows.at(-1)
-    if (first && last) await this.#store.rollUps.reopen(this.#options.writerId, first.seq, last.seq)
+  async #stored(rows: Rows): Promise<true> {
+    await this.#store.rollUps.reopen(this.#options.writerId, rows.first, rows.last)
     return true
   }
 
@@ -221,22 +220,19 @@ export class Shipper {
   }
 
   /** Those of the rows that the store does not have. */
-  async #missing(rows: readonly SpooledRow[]): Promise<readonly SpooledRow[]> {
-    const first = rows[0]
-    const last = rows.at(-1)
-    if (!first || !last) return []
-    const isRun = last.seq - first.seq + 1 === rows.length
-    if (isRun && (await this.#hasRange(first.seq, last.seq))) return []
-    const stored = await this.#store.seqsInRange(this.#options.writerId, first.seq, last.seq)
+  async #missing(rows: Rows): Promise<Rows> {
+    const { first, last } = rows
+    if (rows.count === 0 || (rows.isRun && (await this.#hasRange(first, last)))) return Rows.none
+    const stored = await this.#store.seqsInRange(this.#options.writerId, first, last)
     let duplicates = 0
     for (const copies of stored.values()) duplicates += copies - 1
     if (duplicates > 0) {
       this.#options.onProblem(
-        `audit store: ${duplicates} rows too many between ${first.seq} and ${last.seq} of writer ${this.#options.writerId}`,
+        `audit store: ${duplicates} rows too many between ${first} and ${last} of writer ${this.#options.writerId}`,
       )
       this.#update({ duplicates: this.#status.duplicates + duplicates })
     }
-    return rows.filter((row) => !stored.has(row.seq))
+    return rows.without(stored)
   }
 
   /** True when every number from `from` to `to` is in the store, once. */
@@ -247,22 +243,23 @@ export class Shipper {
   }
 
   /** Inserts rows; one that the store refuses goes to the dead letters, and a stand-in takes its number. */
-  async #insert(rows: readonly SpooledRow[], refusals: { left: number }): Promise<void> {
+  async #insert(rows: Rows, refusals: { left: number }): Promise<void> {
     try {
-      await this.#store.insert('events', toNdjson(rows))
+      await this.#store.insert('events', rows.ndjson)
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind !== 'data') throw error
-      const [only] = rows
-      if (rows.length === 1 && only) {
+      const all = rows.split()
+      const [only] = all
+      if (all.length === 1 && only) {
         await this.#bury(only, error, refusals)
         return
       }
       const named = Number(/\(at row (\d+)\)/.exec(error.message)?.[1] ?? 0)
-      const suspect = rows[named - 1]
-      const parts = suspect ? [[suspect], rows.filter((row) => row !== suspect)] : halves(rows)
+      const suspect = all[named - 1]
+      const parts = suspect ? [[suspect], all.filter((row) => row !== suspect)] : halves(all)
       for (const part of parts) {
-        const missing = await this.#missing(part)
-        if (missing.length > 0) await this.#insert(missing, refusals)
+        const missing = await this.#missing(Rows.of(part))
+        if (missing.count > 0) await this.#insert(missing, refusals)
       }
     }
   }
@@ -278,7 +275,7 @@ export class Shipper {
       `audit store: row ${row.seq} of writer ${this.#options.writerId} is refused and kept in dead_letter: ${error.message}`,
     )
     await this.#deadLetter(row.seq, row.seq, row.payload.toString('utf8'), error.message)
-    await this.#store.insert('events', toNdjson([standIn(row, this.#options.writerId)]))
+    await this.#store.insert('events', Rows.of([standIn(row, this.#options.writerId)]).ndjson)
     this.#update({ deadLetters: this.#status.deadLetters + 1 })
   }
 
@@ -290,7 +287,7 @@ export class Shipper {
       raw: wellFormed(raw),
       error: wellFormed(error),
     })
-    await this.#store.insert('dead_letter', Buffer.from(`${line}\n`))
+    await this.#store.insert('dead_letter', [Buffer.from(`${line}\n`)])
   }
 
   /** Segments that were not stored yet and are gone: removed by a person, or by a file system check. */
@@ -323,9 +320,9 @@ export class Shipper {
       const modifiedMs = statSync(segment.path, { throwIfNoEntry: false })?.mtimeMs ?? 0
       if (Date.now() - modifiedMs < this.#options.keepMs) break
       const missing = await this.#missingOf(segment, next.firstSeq - 1)
-      if (missing.length > 0) {
+      if (missing.count > 0) {
         this.#options.onProblem(
-          `audit store: lost ${missing.length} rows that it had confirmed; they are sent again from ${segment.path}`,
+          `audit store: lost ${missing.count} rows that it had confirmed; they are sent again from ${segment.path}`,
         )
         await this.#insert(missing, { left: MAX_REFUSED })
         await this.#stored(missing)
@@ -338,9 +335,9 @@ export class Shipper {
   }
 
   /** Rows of a segment up to a number that the store does not have. What is behind it the next segment has too. */
-  async #missingOf(segment: SegmentFile, to: number): Promise<readonly SpooledRow[]> {
-    if (to < segment.firstSeq || (await this.#hasRange(segment.firstSeq, to))) return []
-    return this.#missing(rowsOfSegment(segment.path).filter((row) => row.seq <= to))
+  async #missingOf(segment: SegmentFile, to: number): Promise<Rows> {
+    if (to < segment.firstSeq || (await this.#hasRange(segment.firstSeq, to))) return Rows.none
+    return this.#missing(Rows.of(rowsOfSegment(segment.path).filter((row) => row.seq <= to)))
   }
 
   /** Repeats until it succeeds, or undefined when the shipper stops; each failure is told and followed by a longer pause. */
@@ -396,16 +393,11 @@ function readCursor(path: string, writerId: string): number {
   }
 }
 
-function toNdjson(rows: readonly SpooledRow[]): Buffer {
-  const line = Buffer.from('\n')
-  return Buffer.concat(rows.flatMap((row) => [row.payload, line]))
-}
-
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-function halves(rows: readonly SpooledRow[]): SpooledRow[][] {
+function halves(rows: readonly SpooledRow[]): readonly (readonly SpooledRow[])[] {
   const middle = Math.ceil(rows.length / 2)
   return [rows.slice(0, middle), rows.slice(middle)]
 }

@@ -30,8 +30,10 @@ export interface SegmentHeader {
 export interface Frame {
   /** Of the first record; the others follow. */
   readonly seq: number
-  /** One record each, at least one, without their line breaks. */
-  readonly lines: readonly Buffer[]
+  /** How many records there are, at least one. */
+  readonly count: number
+  /** Their lines; of version 1 without a line break at the end. */
+  readonly payload: Buffer
   /** Offset of the first byte after the frame. */
   readonly end: number
 }
@@ -86,22 +88,20 @@ export function frameAt(bytes: Buffer, at: number): Frame | null {
   if (length === 0 || length > MAX_PAYLOAD_BYTES) return null
   const end = at + FRAME_HEADER_BYTES + length
   if (end > bytes.length || crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return null
-  return {
-    seq: Number(bytes.readBigUInt64LE(at + 8)),
-    lines: linesOf(bytes.subarray(at + FRAME_HEADER_BYTES, end)),
-    end,
-  }
+  const payload = bytes.subarray(at + FRAME_HEADER_BYTES, end)
+  return { seq: Number(bytes.readBigUInt64LE(at + 8)), count: countLines(payload), payload, end }
 }
 
-function linesOf(payload: Buffer): readonly Buffer[] {
-  const lines: Buffer[] = []
-  for (let at = 0; at < payload.length; ) {
-    const found = payload.indexOf(LINE_BREAK, at)
-    const end = found < 0 ? payload.length : found
-    lines.push(payload.subarray(at, end))
-    at = end + 1
-  }
-  return lines
+function countLines(payload: Buffer): number {
+  let count = 0
+  for (let at = 0; at < payload.length; at = lineEnd(payload, at) + 1) count++
+  return count
+}
+
+/** Offset of the line break that ends the line at `at`, or the length of the payload. */
+export function lineEnd(payload: Buffer, at: number): number {
+  const found = payload.indexOf(LINE_BREAK, at)
+  return found < 0 ? payload.length : found
 }
 
 /**

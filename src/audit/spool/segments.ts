@@ -75,8 +75,8 @@ export function scanSegment(path: string): Scan {
       if (!frame) break
       damaged = true
     }
-    records += frame.lines.length
-    lastSeq = Math.max(lastSeq, frame.seq + frame.lines.length - 1)
+    records += frame.count
+    lastSeq = Math.max(lastSeq, frame.seq + frame.count - 1)
     at = frame.end
     validBytes = at
   }

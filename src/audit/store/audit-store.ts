@@ -19,10 +19,10 @@ export interface AuditStore {
   /** Brings the schema up to date; safe to repeat. */
   migrate(): Promise<void>
   /**
-   * Inserts rows of newline-delimited JSON, all or none of them (a retry reads back first: an error does not say that
-   * nothing was stored).
+   * Inserts rows of newline-delimited JSON, in any number of pieces, all or none of them (a retry reads back first: an error
+   * does not say that nothing was stored).
    */
-  insert(table: AuditTable, ndjson: Buffer): Promise<void>
+  insert(table: AuditTable, ndjson: readonly Buffer[]): Promise<void>
   /** Which sequence numbers of `from` to `to`, both inclusive, are stored, each with the number of its rows. */
   seqsInRange(writerId: string, from: number, to: number): Promise<ReadonlyMap<number, number>>
   /** How many rows, and how many different numbers, of `from` to `to`, both inclusive, are stored. Far cheaper than the numbers. */
@@ -114,16 +114,22 @@ export function checkDatabaseName(name: string): string {
 /**
  * Strict parsing and no asynchronous insert. They go into the SQL text: settings sent beside it would stay in an embedded
  * session and act on later inserts. The token is never used twice, so that nothing is ever taken for a duplicate.
+ *
+ * @returns what stands behind SETTINGS
  */
-export function insertSettings(): Readonly<Record<string, string | number>> {
-  return {
+export function insertSettings(more: Readonly<Record<string, number>> = {}): string {
+  const settings: Readonly<Record<string, string | number>> = {
     async_insert: 0,
     insert_deduplication_token: randomUUID(),
     input_format_skip_unknown_fields: 0,
     input_format_null_as_default: 0,
     // Arguments are spooled as the JSON that they are, and stored as its text.
     input_format_json_read_objects_as_strings: 1,
+    ...more,
   }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = ${typeof value === 'number' ? value : `'${value}'`}`)
+    .join(', ')
 }
 
 /** Appends the limits that no query goes without. */

@@ -65,13 +65,12 @@ class ClickHouseStore implements AuditStore {
     await migrate(this.database, (sql) => this.#run(sql, {}))
   }
 
-  async insert(table: AuditTable, ndjson: Buffer): Promise<void> {
-    const limits = { ...insertSettings(), max_execution_time: Math.ceil(this.#requestMs / 1_000) }
-    const settings = Object.entries(limits).map(([name, value]) => `${name} = ${literal(value)}`)
+  async insert(table: AuditTable, ndjson: readonly Buffer[]): Promise<void> {
+    const settings = insertSettings({ max_execution_time: Math.ceil(this.#requestMs / 1_000) })
     try {
       const { stream } = await this.#client.exec({
-        query: `INSERT INTO ${this.database}.${table} SETTINGS ${settings.join(', ')} FORMAT JSONEachRow`,
-        values: Readable.from([ndjson]),
+        query: `INSERT INTO ${this.database}.${table} SETTINGS ${settings} FORMAT JSONEachRow`,
+        values: Readable.from(ndjson, { objectMode: false }),
         query_id: `${this.#queryIdPrefix}${randomUUID()}`,
       })
       // Read to the end, so that the connection goes back to the pool.
@@ -150,8 +149,4 @@ function parseUrl(text: string): URL {
     // Told below, without the text: it may hold a password.
   }
   throw new StoreError('unusable', 'CLICKHOUSE_URL is no URL of the form http(s)://user:password@host:8123/database')
-}
-
-function literal(value: string | number): string {
-  return typeof value === 'number' ? String(value) : `'${value.replace(/[\\']/g, '\\$&')}'`
 }
