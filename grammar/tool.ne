@@ -1,20 +1,23 @@
-# tool NAME { parameter: type, optional?: type } [tags […]]    import tools from "file.json" [tags […]]
+# tool NAME { parameter: type, optional?: type } [tags […]] [receipt]    import tools from "file.json" [tags […]] [receipt]
 @lexer lexer
-tool -> "tool" dotted_name "{" parameters "}" tool_tags
-    {% ([at, name, , parameters, close, tags]) => ({
-      kind: 'tool', name, parameters: build.toArray(parameters), tags: tags?.tags ?? [], span: build.spanOf(at, tags ?? close),
+tool -> "tool" dotted_name "{" parameters "}" tool_tags receipt
+    {% ([at, name, , parameters, close, tags, receipt]) => ({
+      kind: 'tool', name, parameters: build.toArray(parameters), tags: tags?.tags ?? [], receipt: receipt !== null,
+      span: build.spanOf(at, receipt ?? tags ?? close),
     }) %}
-  | "tool" %string "{" parameters "}" tool_tags
-    {% ([at, name, , parameters, close, tags]) => ({
+  | "tool" %string "{" parameters "}" tool_tags receipt
+    {% ([at, name, , parameters, close, tags, receipt]) => ({
       kind: 'tool', name: build.quotedIdentifier(name), parameters: build.toArray(parameters), tags: tags?.tags ?? [],
-      span: build.spanOf(at, tags ?? close),
+      receipt: receipt !== null, span: build.spanOf(at, receipt ?? tags ?? close),
     }) %}
 
-tool_import -> "import" "tools" "from" %string tool_tags
-    {% ([at, , , path, tags]) => ({
-      kind: 'tool-import', path: build.text(path), tags: tags?.tags ?? [], span: build.spanOf(at, tags ?? path),
+tool_import -> "import" "tools" "from" %string tool_tags receipt
+    {% ([at, , , path, tags, receipt]) => ({
+      kind: 'tool-import', path: build.text(path), tags: tags?.tags ?? [], receipt: receipt !== null,
+      span: build.spanOf(at, receipt ?? tags ?? path),
     }) %}
 
+receipt -> null {% () => null %} | "receipt" {% build.only %}
 tool_tags -> null {% () => null %} | tag_set {% build.only %}
 
 parameters -> null {% () => null %} | parameter_items trailing_comma {% ([items]) => items %}

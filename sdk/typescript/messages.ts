@@ -66,13 +66,42 @@ export interface Approval {
 }
 export interface ApprovalRequirement {
   readonly ruleIds: readonly string[]
-  readonly stages: readonly { readonly from: readonly { readonly count: number; readonly role: string }[] }[]
+  readonly stages: readonly { readonly from: readonly ApprovalGroup[] }[]
   readonly withinMs: number
   readonly onTimeoutEscalateTo: string
   readonly escalations: readonly { readonly role: string; readonly afterMs: number }[]
   readonly validForMs: number
   readonly notByRequester: boolean
   readonly isException: boolean
+  readonly barred: readonly string[]
+  readonly reasonOnApproval: boolean
+  readonly reasonOnRejection: boolean
+  readonly mayEdit: readonly ArgumentPath[]
+  readonly mayRemember: readonly GrantOffer[]
+  /** Empty for nobody. */
+  readonly breakGlass: string
+}
+export interface ApprovalGroup {
+  readonly count: number
+  readonly role: string
+  readonly where: readonly AttributeMatch[]
+}
+/** At most one of the values is set; without one nobody counts. */
+export interface AttributeMatch {
+  readonly attribute: string
+  readonly text?: string
+  readonly number?: number
+  readonly flag?: boolean
+}
+export interface ArgumentPath {
+  readonly steps: readonly string[]
+}
+export interface GrantOffer {
+  readonly scope: string
+  readonly paths: readonly ArgumentPath[]
+  readonly forMs: number
+  /** 0 means as many as there are. */
+  readonly mostUses: number
 }
 export interface NearMiss {
   readonly ruleId: string

@@ -1,6 +1,13 @@
 import { Command } from 'commander'
 import { decide } from '../engine/decide.js'
-import type { ApprovalRequirement, Decision, MatchedRule, NearMiss } from '../model/decision.js'
+import type {
+  ApprovalGroup,
+  ApprovalRequirement,
+  ArgumentPath,
+  Decision,
+  MatchedRule,
+  NearMiss,
+} from '../model/decision.js'
 import type { Outcome } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
 import { goodBundle, policySetOf } from './bundle.js'
@@ -99,11 +106,30 @@ function decisive(miss: NearMiss): NearMiss['failed'] {
 }
 
 function requirement(of: ApprovalRequirement): string {
-  const stages = of.stages.map((stage) =>
-    stage.from.map(({ count, role }) => (count === 1 ? clean(role) : `${count} of ${clean(role)}`)).join(' and '),
-  )
+  const stages = of.stages.map(({ from }) => from.map(group).join(' and '))
+  const paths = (all: readonly ArgumentPath[]): string => all.map((path) => clean(`args.${path.join('.')}`)).join(', ')
+  const reasons = [...(of.reasonOnApproval ? ['approval'] : []), ...(of.reasonOnRejection ? ['rejection'] : [])]
+  const notes = [
+    ...(of.isException ? ['lifts a denial'] : []),
+    ...(of.barred.length > 0 ? [`not by ${of.barred.map(clean).join(', ')}`] : []),
+    ...(reasons.length > 0 ? [`${reasons.join(' and ')} with a reason`] : []),
+    ...(of.mayEdit.length > 0 ? [`may edit ${paths(of.mayEdit)}`] : []),
+    ...of.mayRemember.map(
+      ({ scope, paths: fields, forMs }) =>
+        `may remember ${scope === 'fields' ? paths(fields) : scope} for ${forMs / 1000} s`,
+    ),
+    ...(of.breakGlass === null ? [] : [`${clean(of.breakGlass)} may break the glass`]),
+  ]
   const within = of.withinMs === null ? '' : ` within ${of.withinMs / 1000} s`
-  return `${stages.join(', then ')}${within}${of.isException ? ' (lifts a denial)' : ''}`
+  return `${stages.join(', then ')}${within}${notes.length === 0 ? '' : ` (${notes.join('; ')})`}`
+}
+
+function group({ count, role, where }: ApprovalGroup): string {
+  const attributes = where.map(({ attribute, value }) =>
+    value === null ? `${clean(attribute)} that nobody has` : `${clean(attribute)} = ${clean(JSON.stringify(value))}`,
+  )
+  const of = attributes.length === 0 ? '' : ` (${attributes.join(', ')})`
+  return `${count === 1 ? '' : `${count} of `}${clean(role)}${of}`
 }
 
 function place(location: Location): string {

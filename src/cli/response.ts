@@ -1,4 +1,4 @@
-import type { ApprovalRequirement, Decision, MatchedRule, NearMiss } from '../model/decision.js'
+import type { ApprovalRequirement, AttributeMatch, Decision, MatchedRule, NearMiss } from '../model/decision.js'
 import type { JsonObject } from '../model/json.js'
 import type { Effect } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
@@ -45,13 +45,39 @@ function rule(matched: MatchedRule): JsonObject {
 function requirement(of: ApprovalRequirement): JsonObject {
   return {
     rule_ids: of.ruleIds,
-    stages: of.stages.map((stage) => ({ from: stage.from.map((group) => ({ count: group.count, role: group.role })) })),
+    stages: of.stages.map((stage) => ({
+      from: stage.from.map(({ count, role, where }) => ({ count, role, where: where.map(attribute) })),
+    })),
     within_ms: of.withinMs ?? 0,
     on_timeout_escalate_to: of.onTimeout.kind === 'escalate' ? of.onTimeout.role : '',
     escalations: of.escalations.map((escalation) => ({ role: escalation.role, after_ms: escalation.afterMs })),
     valid_for_ms: of.validForMs ?? 0,
     not_by_requester: of.notByRequester,
     is_exception: of.isException,
+    barred: of.barred,
+    reason_on_approval: of.reasonOnApproval,
+    reason_on_rejection: of.reasonOnRejection,
+    may_edit: of.mayEdit.map((steps) => ({ steps })),
+    may_remember: of.mayRemember.map(({ scope, paths, forMs, mostUses }) => ({
+      scope,
+      paths: paths.map((steps) => ({ steps })),
+      for_ms: forMs,
+      most_uses: mostUses ?? 0,
+    })),
+    break_glass: of.breakGlass ?? '',
+  }
+}
+
+function attribute({ attribute, value }: AttributeMatch): JsonObject {
+  switch (typeof value) {
+    case 'string':
+      return { attribute, text: value }
+    case 'number':
+      return { attribute, number: value }
+    case 'boolean':
+      return { attribute, flag: value }
+    default:
+      return { attribute }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Decision } from '../model/decision.js'
+import type { Frame } from './predicate/frame.js'
 
 /** Powers of two. */
 const FIRST_SLOTS = 64
@@ -7,6 +8,13 @@ const MOST_SLOTS = 32_768
 const MOST_KEYS = 512 * 1_024
 /** A longer list is not kept. */
 const MOST_MATCHES = 128 * 1_024
+
+/** What follows from what matched. */
+export interface Answer {
+  readonly decision: Decision
+  /** Where approvals also depend on the call itself: the decision with them, in a frame that was begun for the call. Else null. */
+  readonly complete: ((frame: Frame) => Decision) | null
+}
 
 /**
  * Answers made before, by the exact list of what matched. Not a cache of decisions: every call is judged anew, and only the
@@ -19,10 +27,10 @@ export class Answers {
   /** `matches << 1 | isUndeclaredTool`, number of the answer, then the matches. */
   #keys = new Int32Array(8 * FIRST_SLOTS)
   #used = 0
-  #decisions: Decision[] = []
+  #answers: Answer[] = []
 
   /** @param matched of which the first `count` are what matched */
-  get(matched: Int32Array, count: number, isUndeclaredTool: boolean): Decision | undefined {
+  get(matched: Int32Array, count: number, isUndeclaredTool: boolean): Answer | undefined {
     const slots = this.#slots
     const keys = this.#keys
     const mask = slots.length - 1
@@ -30,17 +38,17 @@ export class Answers {
     for (let slot = hash(matched, 0, count) & mask; ; slot = (slot + 1) & mask) {
       const at = slots[slot]! - 1
       if (at < 0) return undefined
-      if (keys[at] === head && isSame(keys, at + 2, matched, count)) return this.#decisions[keys[at + 1]!]
+      if (keys[at] === head && isSame(keys, at + 2, matched, count)) return this.#answers[keys[at + 1]!]
     }
   }
 
-  set(matched: Int32Array, count: number, isUndeclaredTool: boolean, decision: Decision): void {
+  set(matched: Int32Array, count: number, isUndeclaredTool: boolean, answer: Answer): void {
     if (count > MOST_MATCHES) return
-    if (2 * this.#decisions.length >= this.#slots.length) this.#makeRoom()
+    if (2 * this.#answers.length >= this.#slots.length) this.#makeRoom()
     if (this.#used + 2 + count > this.#keys.length) this.#growKeys(2 + count)
     const at = this.#used
     this.#keys[at] = (count << 1) | (isUndeclaredTool ? 1 : 0)
-    this.#keys[at + 1] = this.#decisions.push(decision) - 1
+    this.#keys[at + 1] = this.#answers.push(answer) - 1
     this.#keys.set(matched.subarray(0, count), at + 2)
     this.#used += 2 + count
     this.#place(at)
@@ -77,7 +85,7 @@ export class Answers {
   #clear(): void {
     this.#slots.fill(0)
     this.#used = 0
-    this.#decisions = []
+    this.#answers = []
   }
 }
 

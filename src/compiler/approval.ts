@@ -1,19 +1,89 @@
-import type { ApprovalClause, ObligationNode } from '../language/ast.js'
-import type { ApprovalRequirement, Obligation } from '../model/decision.js'
+import type { ApprovalClause, Expr, ObligationNode } from '../language/ast.js'
+import type { ApprovalRequirement, ArgumentPath, AttributeMatch, Obligation } from '../model/decision.js'
 
-/** What an approval clause asks for, on behalf of the rule or `default of POLICY`. */
-export function toRequirement(clause: ApprovalClause, ruleId: string, isException: boolean): ApprovalRequirement {
-  const { onTimeout } = clause
+/** What a clause asks for before the call is known: the requirement but for conditions of stages and parts of the call. */
+export interface RequirementDraft extends Omit<ApprovalRequirement, 'stages'> {
+  readonly stages: readonly StageDraft[]
+}
+
+export interface StageDraft {
+  readonly from: readonly GroupDraft[]
+  /** The predicate by which the stage is asked; null for always. */
+  readonly condition: number | null
+}
+
+export interface GroupDraft {
+  readonly count: number
+  readonly role: string
+  readonly where: readonly (AttributeMatch | AttributeDraft)[]
+}
+
+/** An attribute that is compared with what a slot holds. */
+export interface AttributeDraft {
+  readonly attribute: string
+  readonly slot: number
+}
+
+/** On whose behalf a clause asks, and how its expressions are compiled. */
+export interface ClauseScope {
+  /** The rule, or `default of POLICY`. */
+  readonly ruleId: string
+  readonly isException: boolean
+  /** Of the policy. */
+  readonly authors: readonly string[]
+  readonly predicate: (condition: Expr) => number
+  readonly slot: (reference: Extract<Expr, { kind: 'reference' }>) => number
+}
+
+export function toDraft(clause: ApprovalClause, scope: ClauseScope): RequirementDraft {
+  const { onTimeout, reasonRequired } = clause
   return {
-    ruleIds: [ruleId],
-    stages: clause.stages.map(({ from }) => ({ from: from.map(({ count, role }) => ({ count, role: role.name })) })),
+    ruleIds: [scope.ruleId],
+    stages: clause.stages.map(({ from, condition }) => ({
+      from: from.map(({ count, role, where }) => ({
+        count,
+        role: role.name,
+        where: where.map(({ attribute, value }) => toAttribute(attribute.name, value, scope)),
+      })),
+      condition: condition === null ? null : scope.predicate(condition),
+    })),
     withinMs: clause.withinMs,
     onTimeout: onTimeout?.kind === 'escalate' ? { kind: 'escalate', role: onTimeout.role.name } : { kind: 'deny' },
     escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
     validForMs: clause.validForMs,
     notByRequester: clause.notByRequester,
-    isException,
+    barred: clause.notByAuthor === null ? [] : [...new Set(scope.authors)].sort(),
+    reasonOnApproval: reasonRequired === 'approval' || reasonRequired === 'both',
+    reasonOnRejection: reasonRequired === 'rejection' || reasonRequired === 'both',
+    mayEdit: clause.mayEdit.map(toPath),
+    mayRemember: clause.mayRemember.map(({ scope, paths, forMs, atMost }) => ({
+      scope,
+      paths: paths.map(toPath),
+      forMs,
+      mostUses: atMost,
+    })),
+    breakGlass: clause.breakGlass?.name ?? null,
+    isException: scope.isException,
   }
+}
+
+/** The checker lets nothing else through; what came here regardless would be nobody's attribute. */
+function toAttribute(attribute: string, value: Expr, scope: ClauseScope): AttributeMatch | AttributeDraft {
+  if (value.kind === 'reference') return { attribute, slot: scope.slot(value) }
+  return { attribute, value: value.kind === 'literal' ? value.value : null }
+}
+
+function toPath(path: Expr): ArgumentPath {
+  return path.kind === 'reference' ? path.path : []
+}
+
+/** Whether a requirement follows from the draft alone, whatever the call. */
+export function isSettled({ stages }: RequirementDraft): boolean {
+  return stages.every(({ from, condition }) => condition === null && from.every(({ where }) => where.every(isMatch)))
+}
+
+export function isMatch(one: AttributeMatch | AttributeDraft): one is AttributeMatch {
+  return !('slot' in one)
 }
 
 export function toObligation(node: ObligationNode, ruleId: string): Obligation {

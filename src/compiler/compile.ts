@@ -1,10 +1,12 @@
-import type { Expr, RuleEffect } from '../language/ast.js'
+import { approvalOf, stageConditions } from '../language/approval-clause.js'
+import type { ApprovalClause, Expr, RuleEffect } from '../language/ast.js'
 import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../language/checked.js'
 import { assertNever } from '../model/assert-never.js'
 import type { MatchedRule } from '../model/decision.js'
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { Effect } from '../model/outcome.js'
-import { toObligation, toRequirement } from './approval.js'
+import type { Location } from '../model/span.js'
+import { type RequirementDraft, toDraft, toObligation } from './approval.js'
 import { COMPILE_CODES, CompileError } from './compile-error.js'
 import { MAX_RULE_COST, staticCost } from './cost.js'
 import { type DeclaredTool, packTool } from './declared-tool.js'
@@ -129,7 +131,7 @@ class Compilation {
 
   addLayer(layer: Layer, checked: CheckedLayer): void {
     for (const policy of checked.policies) {
-      this.#addDefault(layer, policy)
+      this.#addDefault(layer, checked, policy)
       for (const rule of policy.rules) this.#addRule(layer, checked, policy, rule)
     }
   }
@@ -150,10 +152,12 @@ class Compilation {
     const everything = demands.intern([])
     for (const entry of this.#always.sort(compareDefaults)) entries.add(entry, everything, everything)
     const index = new RuleIndex(drafts, this.#vocabulary, demands, this.#strings)
-    const declarations = this.#vocabulary.tools.rows(tags).map((name) => {
+    const rows = this.#vocabulary.tools.rows(tags)
+    const declarations = rows.map((name) => {
       const tool = this.#tools.get(name)
       return tool === undefined ? -1 : this.#strings.add(packTool(tool))
     })
+    const receipts = [...rows.keys()].filter((row) => this.#tools.get(rows[row]!)?.receipt === true)
     const tools = this.#vocabulary.tools.finish(tags, this.#strings)
     const image: PolicyImage = {
       revision,
@@ -165,6 +169,7 @@ class Compilation {
       environments: this.#vocabulary.environments.finish(new Map(), this.#strings),
       demands: demands.finish(),
       declarations: Int32Array.from(declarations),
+      receipts: Int32Array.from(receipts),
       always: Int32Array.from(this.#always, (_, at) => drafts.length + at),
       // Last, for the other sections add their texts.
       strings: this.#strings.finish(),
@@ -172,10 +177,18 @@ class Compilation {
     return { image, drafts, index }
   }
 
-  #addDefault(layer: Layer, policy: CheckedPolicy): void {
+  #addDefault(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy): void {
     const lifted = nothingLifted()
     if (!this.#liftScope(layer, policy.speaksFor, 'tag', lifted)) return
     const effect = policy.defaultEffect
+    let approval: RequirementDraft | null = null
+    if (effect.kind === 'default-approval') {
+      const name = `default of ${policy.name}`
+      const owner = { what: `the ${name}`, location: policy.location }
+      if (!this.#isAffordable(owner, stageConditions(effect.approval))) return
+      approval = this.#guarded(owner, () => this.#draft(layer, checked, policy, name, effect.approval, false))
+      if (approval === null) return
+    }
     const outcome =
       effect.kind === 'default-allow' ? 'ALLOW' : effect.kind === 'default-deny' ? 'DENY' : 'REQUIRE_APPROVAL'
     const entry: DefaultEntry = {
@@ -184,8 +197,7 @@ class Compilation {
       policy: policy.name,
       finding: DEFAULT_FINDING[outcome],
       outcome,
-      approval:
-        effect.kind === 'default-approval' ? toRequirement(effect.approval, `default of ${policy.name}`, false) : null,
+      approval,
     }
     const speaksForAll = policy.speaksFor.every((term) => term.kind === 'scope' && term.on === 'tenant')
     if (speaksForAll && lifted.scope.length === 0) this.#always.push(entry)
@@ -194,24 +206,27 @@ class Compilation {
 
   #addRule(layer: Layer, checked: CheckedLayer, policy: CheckedPolicy, rule: CheckedRule): void {
     const conjuncts = rule.conditions.flatMap(conjunctsOf)
-    if (!this.#isAffordable(rule, conjuncts)) return
+    const clause = approvalOf(rule.effect)
+    const conditions = clause === null ? conjuncts : [...conjuncts, ...stageConditions(clause)]
+    if (!this.#isAffordable(ownerOf(rule), conditions)) return
     const scope = [...policy.speaksFor, ...rule.scope]
     const tagsMatter = layer === 'fleet' && rule.effect.kind !== 'deny' && scope.some(namesTag)
     if (!tagsMatter) {
-      this.#addEntry(layer, checked, rule, scope, conjuncts, null)
+      this.#addEntry(layer, checked, policy, rule, scope, conjuncts, null)
       return
     }
     // A tenant may tag a tool, and so bring it under restrictive rules of the fleet; under an allow it must not, and a rule
     // that asks for approval must not stand in for a default that denies. So there is one entry for the tools that the fleet
     // tagged and, where the rule restricts, another for those that fit by the tenant's tags only.
-    const byFleet = this.#addEntry(layer, checked, rule, scope, conjuncts, { tags: 'fleet-tag', except: null })
+    const byFleet = this.#addEntry(layer, checked, policy, rule, scope, conjuncts, { tags: 'fleet-tag', except: null })
     if (rule.effect.kind === 'allow' || byFleet === null) return
-    this.#addEntry(layer, checked, rule, scope, conjuncts, { tags: 'tag', except: byFleet.toolTerms })
+    this.#addEntry(layer, checked, policy, rule, scope, conjuncts, { tags: 'tag', except: byFleet.toolTerms })
   }
 
   #addEntry(
     layer: Layer,
     checked: CheckedLayer,
+    policy: CheckedPolicy,
     rule: CheckedRule,
     scope: CheckedRule['scope'],
     conjuncts: readonly Expr[],
@@ -223,15 +238,22 @@ class Compilation {
       const demand = this.#demands.intern(tagged.except.slice(0, drafted.scopeToolTerms))
       drafted.scope.push(this.#predicates.ofDemand('notTool', demand))
     }
-    const clauses = this.#toClauses(layer, conjuncts, rule, checked)
+    const clauses = this.#guarded(ownerOf(rule), () => this.#toClauses(layer, conjuncts, rule, checked))
     if (clauses === null) return null
+    const { effect } = rule
+    const approval = this.#guarded(ownerOf(rule), () => {
+      const clause = approvalOf(effect)
+      if (clause === null) return { draft: null }
+      return { draft: this.#draft(layer, checked, policy, rule.id, clause, effect.kind === 'deny-except') }
+    })
+    if (approval === null) return null
     for (const { expr } of clauses) liftConjunct(expr, checked.lists, drafted, this.#vocabulary)
     if (rule.active !== null) {
       const { fromMs, untilMs } = rule.active
       drafted.scope.push(this.#predicates.ofScope({ kind: 'active', fromMs, untilMs }, 1))
     }
     const lifted = trimmed(drafted)
-    const entry = toRuleEntry(layer, rule, lifted.scope, clauses)
+    const entry = toRuleEntry(layer, rule, lifted.scope, clauses, approval.draft)
     const isSecond = tagged !== null && tagged.except !== null
     const found = isSecond && !rule.monitor ? { ...entry, finding: APPROVAL_BY_TENANT_TAG } : entry
     this.#drafts.push({ entry: found, lifted, clauses, rule, isSecond })
@@ -243,45 +265,74 @@ class Compilation {
     return terms.every((term) => liftScopeTerm(term, this.tenant, kinds, lifted, this.#vocabulary))
   }
 
-  #isAffordable(rule: CheckedRule, conjuncts: readonly Expr[]): boolean {
-    const cost = conjuncts.reduce((sum, expr) => sum + staticCost(expr), 0)
+  #isAffordable({ what, location }: Owner, conditions: readonly Expr[]): boolean {
+    const cost = conditions.reduce((sum, expr) => sum + staticCost(expr), 0)
     if (cost <= MAX_RULE_COST) return true
     this.diagnostics.push({
       code: COMPILE_CODES.tooCostly,
       severity: 'error',
-      message: `rule \`${rule.id}\` may cost ${cost} steps a call, over the limit of ${MAX_RULE_COST}`,
+      message: `${what} may cost ${cost} steps a call, over the limit of ${MAX_RULE_COST}`,
       hint: 'loops inside loops multiply: split the rule, or compare whole lists (`intersects`, `subset of`, `contains any of`)',
-      location: rule.location,
+      location,
     })
     return false
   }
 
-  /** Null for a rule with a pattern or zone that cannot be compiled; the checker finds those, so this is a second wall. */
-  #toClauses(
-    layer: Layer,
-    conjuncts: readonly Expr[],
-    rule: CheckedRule,
-    checked: CheckedLayer,
-  ): readonly DraftClause[] | null {
+  /** Null for what holds a pattern or zone that cannot be compiled; the checker finds those, so this is a second wall. */
+  #guarded<T>({ what, location }: Owner, compile: () => T): T | null {
     try {
-      return conjuncts.map((expr) => ({
-        expr,
-        predicate: this.#predicates.ofCondition(expr, checked.lists, layer),
-        text: rule.excerpt(expr.span),
-        location: rule.locate(expr.span),
-      }))
+      return compile()
     } catch (error) {
       if (!(error instanceof RegexError) && !(error instanceof RangeError)) throw error
       this.diagnostics.push({
         code: COMPILE_CODES.cannotCompile,
         severity: 'error',
-        message: `rule \`${rule.id}\` cannot be compiled: ${error.message}`,
-        location: rule.location,
+        message: `${what} cannot be compiled: ${error.message}`,
+        location,
       })
       return null
     }
   }
+
+  #toClauses(
+    layer: Layer,
+    conjuncts: readonly Expr[],
+    rule: CheckedRule,
+    checked: CheckedLayer,
+  ): readonly DraftClause[] {
+    return conjuncts.map((expr) => ({
+      expr,
+      predicate: this.#predicates.ofCondition(expr, checked.lists, layer),
+      text: rule.excerpt(expr.span),
+      location: rule.locate(expr.span),
+    }))
+  }
+
+  #draft(
+    layer: Layer,
+    checked: CheckedLayer,
+    policy: CheckedPolicy,
+    ruleId: string,
+    clause: ApprovalClause,
+    isException: boolean,
+  ): RequirementDraft {
+    return toDraft(clause, {
+      ruleId,
+      isException,
+      authors: policy.authors.map(({ name }) => name),
+      predicate: (condition) => this.#predicates.ofCondition(condition, checked.lists, layer),
+      slot: ({ root, path }) => this.#predicates.slot({ kind: 'reference', root, path }),
+    })
+  }
 }
+
+/** Whom a diagnostic is about. */
+interface Owner {
+  readonly what: string
+  readonly location: Location
+}
+
+const ownerOf = (rule: CheckedRule): Owner => ({ what: `rule \`${rule.id}\``, location: rule.location })
 
 /** Whether it is up to tags which tools a term fits. */
 function namesTag(term: CheckedRule['scope'][number]): boolean {
@@ -295,7 +346,13 @@ function conjunctsOf(expr: Expr): readonly Expr[] {
 
 const NONE: readonly never[] = []
 
-function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], clauses: readonly Clause[]): RuleEntry {
+function toRuleEntry(
+  layer: Layer,
+  rule: CheckedRule,
+  scope: readonly number[],
+  clauses: readonly Clause[],
+  approval: RequirementDraft | null,
+): RuleEntry {
   const effect = effectOf(rule.effect)
   const matched: MatchedRule = {
     ruleId: rule.id,
@@ -319,10 +376,7 @@ function toRuleEntry(layer: Layer, rule: CheckedRule, scope: readonly number[], 
     effect,
     monitor: rule.monitor,
     matched,
-    approval:
-      rule.effect.kind === 'require-approval' || rule.effect.kind === 'deny-except'
-        ? toRequirement(rule.effect.approval, rule.id, rule.effect.kind === 'deny-except')
-        : null,
+    approval,
     obligations:
       rule.effect.kind === 'allow' ? rule.effect.obligations.map((node) => toObligation(node, rule.id)) : NONE,
   }
@@ -380,13 +434,14 @@ function compareWithinPolicy(a: Entry, b: Entry): number {
 function declaredTools(fleet: CheckedLayer, own: CheckedLayer): ReadonlyMap<string, DeclaredTool> {
   const tools = new Map<string, DeclaredTool>()
   for (const layer of [fleet, own]) {
-    for (const { name, tags, parameters } of layer.tools.values()) {
+    for (const { name, tags, parameters, receipt } of layer.tools.values()) {
       const known = tools.get(name)
       tools.set(name, {
         name,
         tags: [...new Set([...(known?.tags ?? []), ...tags])].sort(),
         parameters: new Set([...(known?.parameters ?? []), ...parameters.keys()]),
         fleetParameters: layer === fleet ? new Set(parameters.keys()) : (known?.fleetParameters ?? null),
+        receipt: receipt || known?.receipt === true,
       })
     }
   }

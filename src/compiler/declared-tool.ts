@@ -7,6 +7,8 @@ export interface DeclaredTool {
   readonly parameters: ReadonlySet<string>
   /** Those that the fleet's declaration has; null where the fleet does not declare the tool. */
   readonly fleetParameters: ReadonlySet<string> | null
+  /** Every ALLOW of it carries a signed receipt, by the word of any of the declarations. */
+  readonly receipt: boolean
 }
 
 type Packed = readonly [
@@ -14,20 +16,22 @@ type Packed = readonly [
   tags: readonly string[],
   parameters: readonly string[],
   fleetParameters: readonly string[] | null,
+  receipt: boolean,
 ]
 
 /** The text of a declaration, as images keep it. */
-export function packTool({ name, tags, parameters, fleetParameters }: DeclaredTool): string {
-  const packed: Packed = [name, tags, [...parameters], fleetParameters && [...fleetParameters]]
+export function packTool({ name, tags, parameters, fleetParameters, receipt }: DeclaredTool): string {
+  const packed: Packed = [name, tags, [...parameters], fleetParameters && [...fleetParameters], receipt]
   return JSON.stringify(packed)
 }
 
 export function unpackTool(text: string): DeclaredTool {
-  const [name, tags, parameters, fleetParameters] = JSON.parse(text) as Packed
+  const [name, tags, parameters, fleetParameters, receipt] = JSON.parse(text) as Packed
   return {
     name,
     tags,
     parameters: new Set(parameters),
     fleetParameters: fleetParameters && new Set(fleetParameters),
+    receipt,
   }
 }

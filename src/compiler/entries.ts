@@ -1,6 +1,7 @@
-import type { ApprovalRequirement, MatchedRule, Obligation } from '../model/decision.js'
+import type { MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
+import type { RequirementDraft } from './approval.js'
 import type { DefaultEntry, Entry, Layer, RuleEntry } from './entry.js'
 import type { Findings } from './findings.js'
 import { Ints } from './ints.js'
@@ -38,12 +39,12 @@ type PackedRule = readonly [
   severity: MatchedRule['severity'],
   tags: readonly string[],
   location: PackedLocation,
-  approval: ApprovalRequirement | null,
+  approval: RequirementDraft | null,
   obligations: readonly Obligation[],
   scope: readonly number[],
   clauses: readonly (readonly [predicate: number, text: string, location: PackedLocation])[],
 ]
-type PackedDefault = readonly [policy: number, approval: ApprovalRequirement | null]
+type PackedDefault = readonly [policy: number, approval: RequirementDraft | null]
 
 /** Collects entries, in their order. */
 export class EntryWriter {

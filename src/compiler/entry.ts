@@ -1,6 +1,7 @@
-import type { ApprovalRequirement, MatchedRule, Obligation } from '../model/decision.js'
+import type { MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
+import type { RequirementDraft } from './approval.js'
 import type { Findings } from './findings.js'
 
 export type Layer = 'fleet' | 'tenant'
@@ -29,7 +30,7 @@ export interface RuleEntry extends EntryBase {
   /** As it stands in answers, but for `indeterminate`, which is the call's. */
   readonly matched: MatchedRule
   /** What REQUIRE_APPROVAL and DENY_EXCEPT_APPROVAL ask for. */
-  readonly approval: ApprovalRequirement | null
+  readonly approval: RequirementDraft | null
   readonly obligations: readonly Obligation[]
   /** Predicates of the scope, which are true or false, never unknown. Tool and environment are no predicates. */
   readonly scope: readonly number[]
@@ -40,7 +41,7 @@ export interface RuleEntry extends EntryBase {
 export interface DefaultEntry extends EntryBase {
   readonly kind: 'default'
   readonly outcome: Outcome
-  readonly approval: ApprovalRequirement | null
+  readonly approval: RequirementDraft | null
 }
 
 export type Entry = RuleEntry | DefaultEntry

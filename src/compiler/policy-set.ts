@@ -53,6 +53,8 @@ export class PolicySet {
   readonly #declarations: Int32Array
   readonly #declared = new Map<number, DeclaredTool>()
   readonly #hasDeclarations: boolean
+  /** Rows of tools. */
+  readonly #receipts: ReadonlySet<number>
   readonly #alwaysEntries: Int32Array
   #always: Always | null = null
 
@@ -73,6 +75,7 @@ export class PolicySet {
     this.answers = new Answers()
     this.#declarations = image.declarations
     this.#hasDeclarations = image.declarations.some((text) => text >= 0)
+    this.#receipts = new Set(image.receipts)
     this.#alwaysEntries = image.always
   }
 
@@ -84,6 +87,11 @@ export class PolicySet {
   /** Whether policies declare tools, and none the one of this row (-1 for no row). */
   isUndeclared(row: number): boolean {
     return this.#hasDeclarations && (row < 0 || this.#declarations[row]! < 0)
+  }
+
+  /** Whether every ALLOW of the tool must carry a signed receipt. Costs next to nothing where no tool wants one. */
+  wantsReceipt(tool: string): boolean {
+    return this.#receipts.size > 0 && this.#receipts.has(this.tools.rowOf(tool))
   }
 
   /** Every declared tool, by name. */

@@ -1,13 +1,16 @@
+import type { Answer } from '../compiler/answers.js'
+import { isSettled, type RequirementDraft } from '../compiler/approval.js'
 import { compareDefaults, type DefaultEntry, type Entry, type Layer, type RuleEntry } from '../compiler/entry.js'
 import type { PolicySet } from '../compiler/policy-set.js'
+import type { Frame } from '../compiler/predicate/frame.js'
 import type { Call, Facts } from '../model/call.js'
-import type { ApprovalRequirement, Decision, MatchedRule } from '../model/decision.js'
+import type { Decision, MatchedRule } from '../model/decision.js'
 import type { Outcome, ReasonCode } from '../model/outcome.js'
 import { type Combined, combine } from './combine.js'
 import { match } from './match.js'
 import { nearMisses } from './near-misses.js'
 import { type Decider, explainReason } from './reason.js'
-import { mergeRequirements } from './requirements.js'
+import { mergeRequirements, settle, settled } from './requirements.js'
 
 export interface DecideOptions {
   /** Also say why rules in scope did not match ({@link Decision.nearMisses}). Walks every rule: for people, not for the hot path. */
@@ -22,31 +25,57 @@ export function decide(call: Call, facts: Facts, policySet: PolicySet, options: 
   const row = match(call, facts, policySet)
   const { frame, answers } = policySet
   const isUndeclaredTool = policySet.isUndeclared(row)
-  const decision =
+  const { decision: prepared, complete } =
     answers.get(frame.matched, frame.matchedCount, isUndeclaredTool) ??
     answer(policySet, frame.matched.slice(0, frame.matchedCount), isUndeclaredTool)
+  let decision = prepared
+  if (complete !== null) {
+    frame.begin(call, facts.nowMs)
+    decision = complete(frame)
+    frame.end()
+  }
   return options.explain === true ? { ...decision, nearMisses: nearMisses(call, facts, policySet) } : decision
 }
 
 /** Everything that an answer says follows from what matched; equal answers are one object, which nobody may change. */
-function answer(policySet: PolicySet, matches: Int32Array, isUndeclaredTool: boolean): Decision {
+function answer(policySet: PolicySet, matches: Int32Array, isUndeclaredTool: boolean): Answer {
   const findings = new Findings(policySet, matches)
   const combined = combine(findings.of('fleet'), findings.of('tenant'))
-  const { code, decider, others } = decideReason(combined, findings)
+  const reason = decideReason(combined, findings)
   const { outcome } = combined
+  const asked = outcome === 'REQUIRE_APPROVAL' ? requirements(combined, findings) : NOTHING
+  const isOpen = !asked.every(isSettled)
   const decision: Decision = Object.freeze({
     outcome,
-    reasonCode: code,
-    reason: explainReason(decider, others, isUndeclaredTool),
+    reasonCode: reason.code,
+    reason: explainReason(reason.decider, reason.others, isUndeclaredTool),
     matched: frozen(findings.enforced.map(({ matched }) => matched)),
     monitored: frozen(findings.monitored),
     obligations: outcome === 'DENY' ? NOTHING : frozen(findings.enforced.flatMap(({ entry }) => entry.obligations)),
-    approvals: outcome === 'REQUIRE_APPROVAL' ? frozen(requirements(combined, findings)) : NOTHING,
+    approvals: isOpen ? NOTHING : frozen(mergeRequirements(asked.map(settled))),
     nearMisses: NOTHING,
     policyRevision: policySet.revision,
   })
-  policySet.answers.set(matches, matches.length, isUndeclaredTool, decision)
-  return decision
+  const complete = (frame: Frame): Decision => completed(decision, asked, reason, isUndeclaredTool, frame)
+  const found: Answer = { decision, complete: isOpen ? complete : null }
+  policySet.answers.set(matches, matches.length, isUndeclaredTool, found)
+  return found
+}
+
+/** A decision whose approvals ask for what only the call can tell. */
+function completed(
+  prepared: Decision,
+  asked: readonly RequirementDraft[],
+  { decider, others }: Reason,
+  isUndeclaredTool: boolean,
+  frame: Frame,
+): Decision {
+  const requirements = new Map(asked.map((draft) => [draft, settle(draft, frame)]))
+  return Object.freeze({
+    ...prepared,
+    reason: explainReason(decider, others, isUndeclaredTool, (draft) => requirements.get(draft) ?? draft),
+    approvals: frozen(mergeRequirements([...requirements.values()])),
+  })
 }
 
 const NOTHING: readonly never[] = Object.freeze([])
@@ -143,8 +172,8 @@ function toDecider({ entry, matched }: EnforcedRule): Decider {
 }
 
 /** Of every layer that asks for approval: its rules' clauses, or its defaults' where no rule of it matched. */
-function requirements({ fleet, tenant }: Combined, findings: Findings): readonly ApprovalRequirement[] {
-  const asked: ApprovalRequirement[] = []
+function requirements({ fleet, tenant }: Combined, findings: Findings): readonly RequirementDraft[] {
+  const asked: RequirementDraft[] = []
   for (const { entry } of findings.enforced) {
     const verdict = entry.layer === 'fleet' ? fleet : tenant
     if (verdict?.outcome === 'REQUIRE_APPROVAL' && entry.approval !== null) asked.push(entry.approval)
@@ -153,5 +182,5 @@ function requirements({ fleet, tenant }: Combined, findings: Findings): readonly
     const verdict = layer === 'fleet' ? fleet : tenant
     if (verdict?.by === 'default' && verdict.outcome === 'REQUIRE_APPROVAL' && approval !== null) asked.push(approval)
   }
-  return mergeRequirements(asked)
+  return asked
 }

@@ -45,6 +45,8 @@ export interface PolicyHeader {
   readonly fleet: boolean
   readonly name: Identifier
   readonly description: string
+  /** `authors [alice, "bob@example.com"]`: whom `not by author` keeps from approving. */
+  readonly authors: readonly Identifier[]
   /** All must hold; empty means every call of the tenant. */
   readonly speaksFor: readonly ScopeTerm[]
   /** Null when left out, which means deny. */
@@ -72,6 +74,8 @@ export interface ToolDeclaration {
   readonly name: Identifier
   readonly parameters: readonly Parameter[]
   readonly tags: readonly Identifier[]
+  /** Every ALLOW of the tool carries a signed receipt. */
+  readonly receipt: boolean
   readonly span: Span
 }
 export interface Parameter {
@@ -85,11 +89,12 @@ export type TypeNode =
   | { readonly kind: 'type-list'; readonly item: TypeNode; readonly span: Span }
   | { readonly kind: 'type-object'; readonly fields: readonly Parameter[]; readonly span: Span }
 
-/** `import tools from "tools.json" tags [egress]`: an MCP `tools/list` answer (or its `tools` array). */
+/** `import tools from "tools.json" tags [egress] receipt`: an MCP `tools/list` answer (or its `tools` array). */
 export interface ToolImport {
   readonly kind: 'tool-import'
   readonly path: string
   readonly tags: readonly Identifier[]
+  readonly receipt: boolean
   readonly span: Span
 }
 
@@ -200,10 +205,43 @@ export interface ApprovalClause {
   readonly escalations: readonly { readonly role: Identifier; readonly afterMs: number; readonly span: Span }[]
   readonly validForMs: number | null
   readonly notByRequester: boolean
+  /** Where `not by author` stands; the authors are those of the policy. */
+  readonly notByAuthor: { readonly span: Span } | null
+  readonly reasonRequired: 'approval' | 'rejection' | 'both' | null
+  /** `may edit args.amount, args.note`: references. */
+  readonly mayEdit: readonly Expr[]
+  readonly mayRemember: readonly RememberNode[]
+  /** The role that may open the call alone, reviewed afterwards. */
+  readonly breakGlass: Identifier | null
   readonly span: Span
 }
 export interface ApprovalStageNode {
-  readonly from: readonly { readonly count: number; readonly role: Identifier; readonly span: Span }[]
+  readonly from: readonly VoterGroupNode[]
+  /** `then from B if …`: the stage is asked where this holds or is unknown. Null for always. */
+  readonly condition: Expr | null
+}
+/** `2 of support-manager (region = args.region, level = "senior")`: persons with the role whose every attribute equals. */
+export interface VoterGroupNode {
+  readonly count: number
+  readonly role: Identifier
+  readonly where: readonly AttributeNode[]
+  readonly span: Span
+}
+export interface AttributeNode {
+  readonly attribute: Identifier
+  /** A literal or a reference; the checker refuses anything else. */
+  readonly value: Expr
+  readonly span: Span
+}
+/** `may remember exact | tool | args.to, … for 8h [at most 10 times]`: a grant that a reviewer may leave. */
+export interface RememberNode {
+  readonly scope: 'exact' | 'tool' | 'fields'
+  /** Of `fields`: references. */
+  readonly paths: readonly Expr[]
+  readonly forMs: number
+  /** Null means as often as wanted. */
+  readonly atMost: number | null
+  readonly span: Span
 }
 
 // ---------------------------------------------------------------- expressions

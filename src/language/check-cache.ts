@@ -1,10 +1,11 @@
 import type { Span } from '../model/span.js'
+import { approvalOf, stageConditions } from './approval-clause.js'
 import type { Declaration, PolicyHeader, Rule, TemplateUse } from './ast.js'
 import { CONDITION_CHECKS, RULE_CHECKS } from './check/all.js'
 import type { JudgedRule, RuleSite, Surroundings } from './check/context.js'
 import type { Code } from './codes.js'
 import { type RuleCore, surveysOf } from './rule-core.js'
-import type { Survey } from './survey.js'
+import { type Survey, surveyOf } from './survey.js'
 
 /** A finding about a rule; its span counts from the rule's start, null is the rule's name. */
 export interface RuleFinding {
@@ -53,11 +54,14 @@ function judge(core: RuleCore, surroundings: Surroundings): readonly RuleFinding
   const rule: JudgedRule = { ...core, surveys, guarded: guardedArguments(surveys), tools, excerpt }
   for (const check of RULE_CHECKS) check(rule, surroundings, report)
   if (core.template === null) {
-    for (const survey of surveys) for (const check of CONDITION_CHECKS) check(survey, report)
+    const clause = approvalOf(core.node.body.effect)
+    const staged = clause === null ? NO_SURVEYS : stageConditions(clause).map(surveyOf)
+    for (const survey of [...surveys, ...staged]) for (const check of CONDITION_CHECKS) check(survey, report)
   }
   return findings ?? NONE
 }
 
+const NO_SURVEYS: readonly Survey[] = []
 const NOTHING: ReadonlySet<string> = new Set()
 
 function guardedArguments(surveys: readonly Survey[]): ReadonlySet<string> {

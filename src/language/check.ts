@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Declaration, Expr } from './ast.js'
 import { Attachments, tenantOf } from './attachments.js'
 import { CHECKS, CONDITION_CHECKS } from './check/all.js'
+import { checkDefaults } from './check/approvals.js'
 import { checkTemplates } from './check/conditions.js'
 import { type CheckContext, everyLayer, type LayerView, type Surroundings } from './check/context.js'
 import { checkHeaders } from './check/scopes.js'
@@ -76,6 +77,7 @@ function checkRules(context: CheckContext, memory: CheckMemory): void {
     const layer = memory.layer(view.id)
     layer.surroundings ??= surroundingsOf(view, context, faultyTemplates)
     checkHeaders(view, layer.surroundings, reporter)
+    checkDefaults(view, layer.surroundings, CONDITION_CHECKS, reporter)
     for (const { surveys, locate } of view.templates) {
       for (const survey of surveys) {
         for (const check of CONDITION_CHECKS) {

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../model/diagnostic.js'
 import type { RuleSeverity } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
-import type { ActiveDates, DefaultEffect, Expr, RuleEffect, ScopeTerm, TestCase } from './ast.js'
+import type { ActiveDates, DefaultEffect, Expr, Identifier, RuleEffect, ScopeTerm, TestCase } from './ast.js'
 import type { Type } from './vocabulary.js'
 
 /** What goes into the checker: the texts of a bundle, already read. Paths are relative to the bundle root, with `/`. */
@@ -39,6 +39,8 @@ export interface CheckedTool {
   readonly name: string
   readonly parameters: ReadonlyMap<string, { readonly type: Type; readonly optional: boolean }>
   readonly tags: readonly string[]
+  /** Every ALLOW of the tool carries a signed receipt. */
+  readonly receipt: boolean
   readonly location: Location
 }
 
@@ -46,6 +48,8 @@ export interface CheckedPolicy {
   readonly name: string
   readonly description: string
   readonly fleet: boolean
+  /** Whom `not by author` keeps from approving. */
+  readonly authors: readonly Identifier[]
   readonly speaksFor: readonly ScopeTerm[]
   /** `default-deny` where the author left it out. */
   readonly defaultEffect: DefaultEffect
@@ -53,6 +57,8 @@ export interface CheckedPolicy {
   readonly location: Location
   /** Turns a span of `speaksFor` or of a written `defaultEffect` into a place in a file. */
   readonly locate: (span: { readonly start: number; readonly end: number }) => Location
+  /** The text of such a span. */
+  readonly excerpt: (span: { readonly start: number; readonly end: number }) => string
 }
 
 /** A rule after templates and names: its expressions hold no {@link Expr} of kind `name` but lists and quantifier variables. */

@@ -66,6 +66,11 @@ export const CODES = {
   POL2306: { severity: 'error', title: 'condition too large' },
   POL2307: { severity: 'warning', title: 'empty list' },
   POL2308: { severity: 'error', title: 'list entry that is no address' },
+  POL2309: { severity: 'error', title: 'first stage with a condition' },
+  POL2310: { severity: 'error', title: 'attribute of an approver that cannot be compared' },
+  POL2311: { severity: 'error', title: 'authors missing or malformed' },
+  POL2312: { severity: 'error', title: 'nothing that can be edited or remembered' },
+  POL2313: { severity: 'error', title: 'remembered grant out of bounds' },
   POL2401: { severity: 'error', title: 'test value that is no constant' },
   POL2402: { severity: 'error', title: 'test expects an unknown rule' },
   POL2403: { severity: 'warning', title: 'test argument that the tool does not take' },
@@ -83,6 +88,7 @@ export const CODES = {
   POL3011: { severity: 'warning', title: 'tool that no policy speaks for' },
   POL3012: { severity: 'warning', title: 'quantifier that takes in too much' },
   POL3013: { severity: 'warning', title: 'tool that the fleet denies as undeclared' },
+  POL3014: { severity: 'warning', title: 'escalation to a role that is asked anyway' },
 } as const satisfies Record<string, { readonly severity: Severity; readonly title: string }>
 
 export type Code = keyof typeof CODES

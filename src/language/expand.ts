@@ -1,4 +1,5 @@
 import type { Span } from '../model/span.js'
+import { mapClause } from './approval-clause.js'
 import type {
   ApprovalClause,
   Expr,
@@ -101,15 +102,11 @@ class Substitution {
   }
 
   #approval(clause: ApprovalClause): ApprovalClause {
-    const { onTimeout } = clause
-    return {
-      ...clause,
-      stages: clause.stages.map(({ from }) => ({
-        from: from.map((voters) => ({ ...voters, role: this.#role(voters.role) })),
-      })),
-      onTimeout: onTimeout?.kind === 'escalate' ? { ...onTimeout, role: this.#role(onTimeout.role) } : onTimeout,
-      escalations: clause.escalations.map((step) => ({ ...step, role: this.#role(step.role) })),
-    }
+    return mapClause(
+      clause,
+      (expr) => this.#expr(expr, new Set()),
+      (role) => this.#role(role),
+    )
   }
 
   /** `bound` holds the quantifier variables in force, which hide parameters of the same name. */

@@ -53,6 +53,11 @@ export function checkCondition(expr: Expr, surroundings: Surroundings): void {
   new Inferrer(surroundings).truth(expr, new Map())
 }
 
+/** The type of a value that stands by itself; reports what it cannot read. */
+export function typeOfValue(expr: Expr, surroundings: Surroundings): Type {
+  return new Inferrer(surroundings).type(expr, new Map())
+}
+
 class Inferrer {
   readonly #in: Surroundings
 

@@ -1,4 +1,5 @@
 import type { Location, Span } from '../model/span.js'
+import { conditionsOf } from './approval-clause.js'
 import type { Expr, ListDeclaration, PolicyHeader, Rule, Template, TemplateUse, ToolImport } from './ast.js'
 import type { Attachments } from './attachments.js'
 import type { LayerView, RuleSite, TemplateSite } from './check/context.js'
@@ -114,6 +115,7 @@ export class LayerBuilder {
       const policy = checkedPolicy(
         header,
         own.map(({ rule }) => rule),
+        lists,
       )
       policies.push(policy)
       for (const { core, rule } of own) rules.push({ core, rule, policy })
@@ -126,7 +128,7 @@ export class LayerBuilder {
     }
     const templates: TemplateSite[] = [...this.templates.values()].map(({ node, file, offset }) => ({
       template: node,
-      surveys: node.body.conditions.map(({ expr }) => surveyOf(expr)),
+      surveys: conditionsOf(node.body).map((expr) => surveyOf(expr)),
       locate: (span) => placeOf(file, offset, span),
     }))
     const listSites = [...this.lists.values()].map(({ node, file, offset }) => ({
@@ -192,8 +194,10 @@ export class LayerBuilder {
     }
     const sameParameters = sameFields(earlier.parameters, tool.parameters)
     const newTags = tool.tags.filter((tag) => !earlier.tags.includes(tag))
+    const receipt = earlier.receipt || tool.receipt
     // Within a layer the tags of two declarations add up; a tenant must not retag what fleet rules are about.
-    if (sameParameters && own !== undefined) this.tools.set(tool.name, { ...own, tags: [...own.tags, ...newTags] })
+    if (sameParameters && own !== undefined)
+      this.tools.set(tool.name, { ...own, tags: [...own.tags, ...newTags], receipt })
     else if (!sameParameters || newTags.length > 0) {
       const { file, line } = earlier.location
       const what = sameParameters ? 'other tags' : 'other parameters'
@@ -204,7 +208,7 @@ export class LayerBuilder {
         message,
         `make it equal to the declaration at ${file}:${line}, or drop one`,
       )
-    }
+    } else if (receipt !== earlier.receipt) this.tools.set(tool.name, { ...earlier, receipt })
   }
 
   private importTools(node: ToolImport, file: OpenFile, place: Location): void {
@@ -217,7 +221,8 @@ export class LayerBuilder {
       return
     }
     const tags = node.tags.map(({ name }) => name)
-    for (const { name, parameters } of list.tools) this.addTool({ name, parameters, tags, location: place })
+    const { receipt } = node
+    for (const { name, parameters } of list.tools) this.addTool({ name, parameters, tags, receipt, location: place })
   }
 
   // -------------------------------------------------------------- lists

@@ -1,6 +1,7 @@
 import { assertNever } from '../model/assert-never.js'
 import type {
   ApprovalClause,
+  ApprovalStageNode,
   Declaration,
   DefaultEffect,
   Expectation,
@@ -58,10 +59,14 @@ export function declarationLines(node: Declaration, options: PrintOptions): read
     case 'policy': {
       const name = `${node.fleet ? 'fleet ' : ''}policy ${node.name.name}${print.description(node.description)}`
       const lines = [line(0, name, node.span.start)]
+      if (node.authors.length > 0) {
+        const authors = node.authors.map((author) => freeName(author.name)).join(', ')
+        lines.push(line(0, `authors [${authors}]`, node.authors[0]!.span.start))
+      }
       const [first] = node.speaksFor
       if (first !== undefined) lines.push(line(0, `for ${print.scope(node.speaksFor)}`, first.span.start))
       if (node.defaultEffect !== null) {
-        lines.push(line(0, print.defaultEffect(node.defaultEffect), node.defaultEffect.span.start))
+        lines.push(...print.defaultEffect(node.defaultEffect))
       }
       return lines
     }
@@ -70,7 +75,9 @@ export function declarationLines(node: Declaration, options: PrintOptions): read
     case 'tool':
       return print.tool(node)
     case 'tool-import':
-      return [row([`import tools from ${printString(node.path)}`, print.tags(node.tags)], node.span.start)]
+      return [
+        row([`import tools from ${printString(node.path)}`, print.tags(node.tags), receipt(node)], node.span.start),
+      ]
     case 'rule':
       return print.body(`rule ${node.id.name}${print.description(node.description)}`, node, node.body)
     case 'template': {
@@ -99,6 +106,8 @@ export const printExpr = (expr: Expr, options: PrintOptions = {}): string => new
 export const printScope = (terms: readonly ScopeTerm[]): string => new Printer({}).scope(terms)
 /** The text of a rule, for expanded templates. */
 export const printRule = (rule: Rule): string => printDeclaration(rule)
+
+const receipt = (node: { readonly receipt: boolean }): string => (node.receipt ? 'receipt' : '')
 
 const line = (indent: number, text: string, at: number | null): Line => ({ indent, text, at })
 
@@ -315,13 +324,13 @@ class Printer {
     const head = `tool ${dottedName(node.name.name)}`
     const tags = this.tags(node.tags)
     const parameters = node.parameters.map((parameter) => this.#parameter(parameter))
-    const flat = row([head, inBraces(parameters), tags], node.span.start)
+    const flat = row([head, inBraces(parameters), tags, receipt(node)], node.span.start)
     if (!this.#spread && flat.text.length <= MAX_WIDTH) return [flat]
     const close = node.tags[0]?.span.start ?? node.span.end - 1
     return [
       line(0, `${head} {`, node.span.start),
       ...node.parameters.map((parameter, at) => line(2, `${parameters[at]},`, parameter.span.start)),
-      line(0, tags === '' ? '}' : `} ${tags}`, close),
+      line(0, ['}', tags, receipt(node)].filter((part) => part !== '').join(' '), close),
     ]
   }
 
@@ -351,7 +360,7 @@ class Printer {
     const [firstTerm] = body.scope
     if (firstTerm !== undefined) lines.push(line(2, `on   ${this.scope(body.scope)}`, firstTerm.span.start))
     for (const { kind, expr, span } of body.conditions) lines.push(...this.#condition(kind, expr, span.start))
-    lines.push(line(2, this.effect(body.effect), body.effect.span.start))
+    lines.push(...this.#effect(body.effect))
     if (body.severity !== null) lines.push(line(2, `severity ${body.severity.value}`, body.severity.span.start))
     const [firstTag] = body.tags
     if (firstTag !== undefined) lines.push(line(2, printTags(body.tags), firstTag.span.start))
@@ -373,51 +382,81 @@ class Printer {
     )
   }
 
-  effect(effect: RuleEffect): string {
+  #effect(effect: RuleEffect): readonly Line[] {
+    const at = effect.span.start
     switch (effect.kind) {
-      case 'allow':
-        return effect.obligations.length === 0
-          ? 'allow'
-          : `allow with ${effect.obligations.map(printObligation).join(', ')}`
+      case 'allow': {
+        const obligations = effect.obligations.map(printObligation).join(', ')
+        return [line(2, obligations === '' ? 'allow' : `allow with ${obligations}`, at)]
+      }
       case 'deny':
-        return `deny${this.description(effect.why)}`
+        return [line(2, `deny${this.description(effect.why)}`, at)]
       case 'deny-except':
-        return `deny${this.description(effect.why)} except ${this.approval(effect.approval)}`
+        return this.#approval(2, `deny${this.description(effect.why)} except`, effect.approval, at)
       case 'require-approval':
-        return `require ${this.approval(effect.approval)}`
+        return this.#approval(2, 'require', effect.approval, at)
       default:
         return assertNever(effect)
     }
   }
 
-  defaultEffect(effect: DefaultEffect): string {
+  defaultEffect(effect: DefaultEffect): readonly Line[] {
+    const at = effect.span.start
     switch (effect.kind) {
       case 'default-allow':
-        return 'default allow'
+        return [line(0, 'default allow', at)]
       case 'default-deny':
-        return 'default deny'
+        return [line(0, 'default deny', at)]
       case 'default-approval':
-        return `default require ${this.approval(effect.approval)}`
+        return this.#approval(0, 'default require', effect.approval, at)
       default:
         return assertNever(effect)
     }
   }
 
-  approval(clause: ApprovalClause): string {
-    const stages = clause.stages.map(
-      ({ from }) =>
-        `from ${from.map(({ count, role }) => `${count === 1 ? '' : `${count} of `}${freeName(role.name)}`).join(' and ')}`,
-    )
-    const parts = [`approval ${stages.join(' then ')}`]
-    if (clause.withinMs !== null) parts.push(`within ${printDuration(clause.withinMs)}`)
-    if (clause.onTimeout?.kind === 'deny') parts.push('else deny')
-    if (clause.onTimeout?.kind === 'escalate') parts.push(`else escalate to ${freeName(clause.onTimeout.role.name)}`)
+  /** A long clause gets a line for each later stage and each option. */
+  #approval(indent: number, head: string, clause: ApprovalClause, at: number): readonly Line[] {
+    const [first = '', ...others] = clause.stages.map((stage) => this.#stage(stage))
+    const parts = [`${head} approval ${first}`, ...others.map((stage) => `then ${stage}`), ...this.#options(clause)]
+    const flat = parts.join(' ')
+    if (flat.length + indent <= MAX_WIDTH) return [line(indent, flat, at)]
+    return parts.map((part, place) => (place === 0 ? line(indent, part, at) : line(indent + 2, part, null)))
+  }
+
+  #stage({ from, condition }: ApprovalStageNode): string {
+    const groups = from.map(({ count, role, where }) => {
+      const attributes = where.map(({ attribute, value }) => {
+        const name = isPlainWord(attribute.name) ? attribute.name : printString(attribute.name)
+        return `${name} = ${this.expr(value, Level.Sum)}`
+      })
+      const held = attributes.length === 0 ? '' : ` (${attributes.join(', ')})`
+      return `${count === 1 ? '' : `${count} of `}${freeName(role.name)}${held}`
+    })
+    return `from ${groups.join(' and ')}${condition === null ? '' : ` if ${this.expr(condition)}`}`
+  }
+
+  #options(clause: ApprovalClause): readonly string[] {
+    const { withinMs, onTimeout, validForMs, reasonRequired, mayEdit, breakGlass } = clause
+    const paths = (exprs: readonly Expr[]): string => exprs.map((path) => this.expr(path)).join(', ')
+    const parts: string[] = []
+    if (withinMs !== null) parts.push(`within ${printDuration(withinMs)}${printTimeout(onTimeout)}`)
     for (const { role, afterMs } of clause.escalations) {
       parts.push(`escalate to ${freeName(role.name)} after ${printDuration(afterMs)}`)
     }
-    if (clause.validForMs !== null) parts.push(`valid for ${printDuration(clause.validForMs)}`)
+    if (validForMs !== null) parts.push(`valid for ${printDuration(validForMs)}`)
     if (clause.notByRequester) parts.push('not by requester')
-    return parts.join(' ')
+    if (clause.notByAuthor !== null) parts.push('not by author')
+    if (reasonRequired !== null) {
+      parts.push(`reason required${reasonRequired === 'both' ? '' : ` on ${reasonRequired}`}`)
+    }
+    if (mayEdit.length > 0) parts.push(`may edit ${paths(mayEdit)}`)
+    for (const { scope, paths: of, forMs, atMost } of clause.mayRemember) {
+      const what = scope === 'fields' ? paths(of) : scope
+      const most = atMost === null ? '' : ` at most ${atMost} times`
+      parts.push(`may remember ${what} for ${printDuration(forMs)}${most}`)
+    }
+    if (breakGlass !== null) parts.push(`break glass by ${freeName(breakGlass.name)}`)
+    return parts
   }
 
   // -------------------------------------------------------------- tests
@@ -535,6 +574,11 @@ function printObligation(obligation: ObligationNode): string {
     default:
       return assertNever(obligation)
   }
+}
+
+function printTimeout(onTimeout: ApprovalClause['onTimeout']): string {
+  if (onTimeout === null) return ''
+  return onTimeout.kind === 'deny' ? ' else deny' : ` else escalate to ${freeName(onTimeout.role.name)}`
 }
 
 function printActive({ fromMs, untilMs }: { readonly fromMs: number | null; readonly untilMs: number | null }): string {

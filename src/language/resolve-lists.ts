@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
-import type { Expr } from './ast.js'
+import { stageConditions } from './approval-clause.js'
+import type { ApprovalClause, Expr } from './ast.js'
 import type { ListItem } from './checked.js'
 import { mapChildren } from './expand.js'
 import type { Survey } from './survey.js'
@@ -12,6 +13,17 @@ type Lists = ReadonlyMap<string, readonly ListItem[]>
  */
 export function resolveLists(expr: Expr, survey: Survey, lists: Lists): Expr {
   return mayNeedWork(survey) ? resolve(expr, lists) : expr
+}
+
+/** The same for the conditions of an approval clause. */
+export function resolveClause(clause: ApprovalClause, lists: Lists): ApprovalClause {
+  if (stageConditions(clause).length === 0) return clause
+  return {
+    ...clause,
+    stages: clause.stages.map((stage) =>
+      stage.condition === null ? stage : { ...stage, condition: resolve(stage.condition, lists) },
+    ),
+  }
 }
 
 function resolve(expr: Expr, lists: Lists): Expr {

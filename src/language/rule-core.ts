@@ -1,6 +1,6 @@
-import type { Expr, PolicyHeader, Rule, ScopeTerm } from './ast.js'
+import type { Expr, PolicyHeader, Rule, RuleEffect, ScopeTerm } from './ast.js'
 import type { ListItem } from './checked.js'
-import { resolveLists } from './resolve-lists.js'
+import { resolveClause, resolveLists } from './resolve-lists.js'
 import { type Survey, surveyOf } from './survey.js'
 
 /** A rule apart from its place: what stays as it is for as long as its text does, and the lists and templates that it names. */
@@ -12,6 +12,8 @@ export interface RuleCore {
   readonly scope: readonly ScopeTerm[]
   /** Conditions as later phases see them (see `CheckedRule`). */
   readonly conditions: readonly Expr[]
+  /** The effect as later phases see it. */
+  readonly effect: RuleEffect
   /** What its spans count in. */
   readonly text: string
   /** The template that made it, or null. */
@@ -38,6 +40,7 @@ export function ruleCore(
       const resolved = resolveLists(expr, surveys[at] as Survey, lists)
       return kind === 'when' ? resolved : { kind: 'not', operand: resolved, span: expr.span }
     }),
+    effect: resolveEffect(node.body.effect, lists),
     text,
     template,
     likeness: likenessOf(node, scope, surveys),
@@ -45,6 +48,11 @@ export function ruleCore(
       (survey) => survey.has('call') && survey.nodes.some((expr) => expr.kind === 'call' && expr.fn === 'undeclared'),
     ),
   }
+}
+
+function resolveEffect(effect: RuleEffect, lists: ReadonlyMap<string, readonly ListItem[]>): RuleEffect {
+  if (effect.kind !== 'require-approval' && effect.kind !== 'deny-except') return effect
+  return { ...effect, approval: resolveClause(effect.approval, lists) }
 }
 
 /** Of its conditions as written. */

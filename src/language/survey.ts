@@ -1,3 +1,4 @@
+import { approvalOf, clauseExpressions } from './approval-clause.js'
 import type { Declaration, Expr } from './ast.js'
 import { children } from './walk.js'
 
@@ -55,8 +56,13 @@ class Walk implements Survey {
 export function expressionsOf(node: Declaration): readonly Expr[] {
   switch (node.kind) {
     case 'rule':
-    case 'template':
-      return node.body.conditions.map(({ expr }) => expr)
+    case 'template': {
+      const conditions = node.body.conditions.map(({ expr }) => expr)
+      const clause = approvalOf(node.body.effect)
+      return clause === null ? conditions : [...conditions, ...clauseExpressions(clause)]
+    }
+    case 'policy':
+      return node.defaultEffect?.kind === 'default-approval' ? clauseExpressions(node.defaultEffect.approval) : []
     case 'use':
       return node.arguments
     case 'list':

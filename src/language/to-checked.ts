@@ -1,7 +1,8 @@
 import type { Location } from '../model/span.js'
 import type { PolicyHeader, ToolDeclaration, TypeNode } from './ast.js'
-import type { CheckedPolicy, CheckedRule, CheckedTool } from './checked.js'
+import type { CheckedLayer, CheckedPolicy, CheckedRule, CheckedTool } from './checked.js'
 import { placeOf } from './report.js'
+import { resolveClause } from './resolve-lists.js'
 import type { RuleCore } from './rule-core.js'
 import type { Site } from './site.js'
 import { ANY, BOOLEAN, NUMBER, STRING, type Type } from './vocabulary.js'
@@ -11,23 +12,28 @@ import { ANY, BOOLEAN, NUMBER, STRING, type Type } from './vocabulary.js'
 const DENY_BY_DEFAULT = { kind: 'default-deny', span: { start: 0, end: 0 } } as const
 
 export function checkedPolicy(
-  { node, file, offset }: Site<PolicyHeader>,
+  { node, file, offset, text }: Site<PolicyHeader>,
   rules: readonly CheckedRule[],
+  lists: CheckedLayer['lists'],
 ): CheckedPolicy {
+  const effect = node.defaultEffect ?? DENY_BY_DEFAULT
   return {
     name: node.name.name,
     description: node.description,
     fleet: node.fleet,
+    authors: node.authors,
     speaksFor: node.speaksFor,
-    defaultEffect: node.defaultEffect ?? DENY_BY_DEFAULT,
+    defaultEffect:
+      effect.kind === 'default-approval' ? { ...effect, approval: resolveClause(effect.approval, lists) } : effect,
     rules,
     location: placeOf(file, offset, node.span),
     locate: (span) => placeOf(file, offset, span),
+    excerpt: ({ start, end }) => text.slice(start, end),
   }
 }
 
 export function checkedRule(
-  { node, conditions, header }: RuleCore,
+  { node, conditions, effect, header }: RuleCore,
   places: Pick<CheckedRule, 'location' | 'locate' | 'excerpt'>,
 ): CheckedRule {
   const { body } = node
@@ -37,7 +43,7 @@ export function checkedRule(
     description: node.description,
     scope: body.scope,
     conditions,
-    effect: body.effect,
+    effect,
     severity: body.severity?.value ?? null,
     tags: body.tags.length === 0 ? NO_TAGS : body.tags.map(({ name }) => name),
     monitor: body.monitor,
@@ -54,7 +60,8 @@ export function declaredTool(node: ToolDeclaration, location: Location): Checked
   const parameters = new Map(
     node.parameters.map(({ name, optional, type }) => [name.name, { type: typeOf(type), optional }]),
   )
-  return { name: node.name.name, parameters, tags: node.tags.map(({ name }) => name), location }
+  const { receipt } = node
+  return { name: node.name.name, parameters, tags: node.tags.map(({ name }) => name), receipt, location }
 }
 
 function typeOf(node: TypeNode): Type {

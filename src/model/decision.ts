@@ -26,12 +26,47 @@ export interface Obligation {
   readonly ruleId: string
 }
 
-export interface ApprovalStage {
-  /** Every group of a stage must be met, each by `count` distinct persons who hold `role`. */
-  readonly from: readonly { readonly count: number; readonly role: string }[]
+/** Persons who hold the role and have every attribute of `where`. */
+export interface ApprovalGroup {
+  readonly count: number
+  readonly role: string
+  readonly where: readonly AttributeMatch[]
 }
 
-/** What one approval clause asks for. Stages run in order, each with persons who did not vote in an earlier one. */
+/**
+ * The attribute of the person that must equal the value, in type, too. Null is equal to nothing, so that nobody counts: the
+ * policy compares with a part of the call that is missing, or is no text of at most 256 characters, number, true or false.
+ */
+export interface AttributeMatch {
+  readonly attribute: string
+  readonly value: string | number | boolean | null
+}
+
+export interface ApprovalStage {
+  /** Every group of a stage must be met, each by `count` distinct persons. */
+  readonly from: readonly ApprovalGroup[]
+}
+
+/** Steps below `args`: `["customer", "id"]` for `args.customer.id`. */
+export type ArgumentPath = readonly string[]
+
+/** A grant that a reviewer may leave with an approval: calls of the tool that it covers need none for a while. */
+export interface GrantOffer {
+  /** The same arguments; any arguments; or the same values in `paths`. */
+  readonly scope: 'exact' | 'tool' | 'fields'
+  /** Of `fields`; empty for the others. */
+  readonly paths: readonly ArgumentPath[]
+  /** Milliseconds, 1_000 to 28_800_000. */
+  readonly forMs: number
+  /** Calls that it may cover, 1 to 1_000; null means as many as there are. */
+  readonly mostUses: number | null
+}
+
+/**
+ * What one approval clause asks for, of this call: conditional stages are there or not, attributes have values. Stages run in
+ * order, each with persons who did not vote in an earlier one. Whoever asks (the requester, its principal, the agent's owner)
+ * never votes.
+ */
 export interface ApprovalRequirement {
   /** The rules (or `default of POLICY`) that ask for exactly this. */
   readonly ruleIds: readonly string[]
@@ -44,6 +79,16 @@ export interface ApprovalRequirement {
   /** How long the approval may be used once given, in milliseconds; null means the server's default. */
   readonly validForMs: number | null
   readonly notByRequester: boolean
+  /** Persons who may not vote: the authors of the policy, where it says `not by author`. Sorted. */
+  readonly barred: readonly string[]
+  /** Whether a vote for, or against, must give its reason. */
+  readonly reasonOnApproval: boolean
+  readonly reasonOnRejection: boolean
+  /** Arguments that a reviewer may change; the changed call is decided again. */
+  readonly mayEdit: readonly ArgumentPath[]
+  readonly mayRemember: readonly GrantOffer[]
+  /** Who may open the call alone, reviewed afterwards; null for nobody. */
+  readonly breakGlass: string | null
   /** True for `deny except approval from`. */
   readonly isException: boolean
 }

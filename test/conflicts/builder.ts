@@ -228,7 +228,8 @@ export class Builder {
     if (known !== undefined && this.chance(2)) return copyOf(known, this.chance(2))
     const stages = Array.from({ length: this.chance(3) ? 2 : 1 }, () => {
       const roles = some(this.draw, ROLES, 2)
-      return { from: roles.map((role) => ({ count: this.chance(3) ? 2 : 1, role: named(role), span: SPAN })) }
+      const from = roles.map((role) => ({ count: this.chance(3) ? 2 : 1, role: named(role), where: [], span: SPAN }))
+      return { from, condition: null }
     })
     const withinMs = this.chance(2) ? this.pick([300_000, 3_600_000]) : null
     const escalates = withinMs !== null && this.chance(2)
@@ -245,6 +246,11 @@ export class Builder {
       escalations: escalates ? [{ role: named(this.pick(ROLES)), afterMs: 60_000, span: SPAN }] : [],
       validForMs: this.chance(4) ? 86_400_000 : null,
       notByRequester: this.chance(3),
+      notByAuthor: null,
+      reasonRequired: null,
+      mayEdit: [],
+      mayRemember: [],
+      breakGlass: null,
       span: SPAN,
     }
     this.#clauses.push(clause)
@@ -449,9 +455,9 @@ function named(name: string): { readonly kind: 'identifier'; readonly name: stri
 }
 
 function copyOf(clause: ApprovalClause, turned: boolean): ApprovalClause {
-  const stages = clause.stages.map(({ from }) => {
+  const stages = clause.stages.map(({ from, condition }) => {
     const copies = from.map((group) => ({ ...group, role: { ...group.role } }))
-    return { from: turned ? copies.reverse() : copies }
+    return { from: turned ? copies.reverse() : copies, condition }
   })
   return { ...clause, stages }
 }

@@ -135,11 +135,11 @@ function likeClauses(b: Builder): void {
   const variants: ApprovalClause[] = [
     clause,
     clause,
-    { ...clause, stages: [{ from: [...first!.from].reverse() }, ...clause.stages.slice(1)] },
+    { ...clause, stages: [{ ...first!, from: [...first!.from].reverse() }, ...clause.stages.slice(1)] },
     { ...clause, notByRequester: !clause.notByRequester },
     { ...clause, validForMs: 3_600_000 },
-    { ...clause, stages: [...clause.stages, { from: [{ ...first!.from[0]!, count: 3 }] }] },
-    { ...clause, stages: [{ from: first!.from.map((group) => ({ ...group, count: group.count + 1 })) }] },
+    { ...clause, stages: [...clause.stages, { ...first!, from: [{ ...first!.from[0]!, count: 3 }] }] },
+    { ...clause, stages: [{ ...first!, from: first!.from.map((group) => ({ ...group, count: group.count + 1 })) }] },
   ]
   for (let i = b.between(3, 5); i > 0; i--) {
     const approval = fresh(b.pick(variants))
@@ -155,7 +155,10 @@ function likeClauses(b: Builder): void {
 function fresh(clause: ApprovalClause): ApprovalClause {
   return {
     ...clause,
-    stages: clause.stages.map(({ from }) => ({ from: from.map((group) => ({ ...group, role: { ...group.role } })) })),
+    stages: clause.stages.map(({ from, condition }) => ({
+      from: from.map((group) => ({ ...group, role: { ...group.role } })),
+      condition,
+    })),
   }
 }
 

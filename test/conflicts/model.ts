@@ -57,7 +57,7 @@ export function toBundle({ fleet, tenants }: Model): CheckedBundle {
 function toLayer({ policies, tools, lists }: ModelLayer, fleet: CheckedLayer | null): CheckedLayer {
   const declared = tools.map(({ name, parameters, tags }) => {
     const typed = new Map(parameters.map((parameter) => [parameter, ANY_PARAMETER]))
-    return [name, { name, parameters: typed, tags, location: LOCATION }] as const
+    return [name, { name, parameters: typed, tags, receipt: false, location: LOCATION }] as const
   })
   return {
     policies: policies.map(toPolicy),
@@ -74,7 +74,10 @@ function toPolicy({ name, fleet, speaksFor, defaultEffect, rules }: ModelPolicy)
     const dates = active === null ? null : { ...active, span: SPAN }
     return { ...rule, ...places, policy: name, description: '', active: dates, excerpt: () => '' }
   })
-  return { name, fleet, speaksFor, defaultEffect, description: '', rules: own, ...places }
+  return {
+    ...{ name, fleet, authors: [], speaksFor, defaultEffect, description: '', rules: own },
+    ...{ ...places, excerpt: () => '' },
+  }
 }
 
 // ---------------------------------------------------------------- nodes

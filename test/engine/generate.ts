@@ -1,6 +1,7 @@
 import type {
   ApprovalClause,
   ArithmeticOp,
+  AttributeNode,
   CompareOp,
   Expr,
   Identifier,
@@ -172,6 +173,7 @@ export class Generator {
       name,
       description: '',
       fleet,
+      authors: this.chance(2) ? [] : [identifier('zoe'), identifier('alice@example.com'), identifier('zoe')],
       speaksFor: this.chance(3) ? [this.scopeTerm()] : [],
       defaultEffect:
         kind < 2
@@ -182,6 +184,7 @@ export class Generator {
       rules,
       location: LOCATION,
       locate: () => LOCATION,
+      excerpt: () => '',
     }
   }
 
@@ -238,7 +241,7 @@ export class Generator {
       names.map((name) => {
         const tags = TAGS.filter(() => this.chance(2))
         const parameters = new Map(KEYS.filter(() => this.chance(2)).map((key) => [key, ANY_PARAMETER]))
-        return [name, { name, parameters, tags, location: LOCATION }]
+        return [name, { name, parameters, tags, receipt: this.chance(4), location: LOCATION }]
       }),
     )
   }
@@ -276,17 +279,48 @@ export class Generator {
   }
 
   private approval(): ApprovalClause {
-    const group = () => ({ count: 1 + this.int(2), role: identifier(this.pick(ROLES)), span: SPAN })
+    const group = () => ({
+      count: 1 + this.int(2),
+      role: identifier(this.pick(ROLES)),
+      where: this.chance(3) ? this.many(2, () => this.attribute()) : [],
+      span: SPAN,
+    })
+    const later = () => ({ from: [group()], condition: this.chance(2) ? this.condition(this.int(3), []) : null })
+    const path = () => reference('args', [this.pick(KEYS), ...this.many(1, () => this.pick(KEYS))])
     return {
       kind: 'approval',
-      stages: [{ from: [group(), ...this.many(1, group)] }, ...this.many(1, () => ({ from: [group()] }))],
+      stages: [{ from: [group(), ...this.many(1, group)], condition: null }, ...this.many(2, later)],
       withinMs: this.chance(2) ? null : 300_000,
       onTimeout: this.chance(2) ? null : { kind: 'escalate', role: identifier('ciso') },
-      escalations: [],
+      escalations: this.chance(4) ? [{ role: identifier('cfo'), afterMs: 60_000, span: SPAN }] : [],
       validForMs: null,
       notByRequester: this.chance(3),
+      notByAuthor: this.chance(4) ? { span: SPAN } : null,
+      reasonRequired: this.chance(3) ? this.pick(['approval', 'rejection', 'both'] as const) : null,
+      mayEdit: this.chance(4) ? this.many(2, path) : [],
+      mayRemember: this.chance(4)
+        ? this.many(2, () => ({
+            ...(this.chance(2)
+              ? { scope: 'fields' as const, paths: [path(), ...this.many(1, path)] }
+              : { scope: this.pick(['exact', 'tool'] as const), paths: [] }),
+            forMs: 3_600_000,
+            atMost: this.chance(2) ? null : 10,
+            span: SPAN,
+          }))
+        : [],
+      breakGlass: this.chance(4) ? identifier('incident-lead') : null,
       span: SPAN,
     }
+  }
+
+  private attribute(): AttributeNode {
+    const roots = ['args', 'agent', 'principal', 'context'] as const
+    const value = this.chance(2)
+      ? literal(this.pick([...TEXTS, 1, true]))
+      : this.chance(4)
+        ? reference('env', [])
+        : reference(this.pick(roots), [this.pick(KEYS)])
+    return { attribute: identifier(this.pick(['region', 'level'])), value, span: SPAN }
   }
 
   // -------------------------------------------------------------- scope

@@ -199,7 +199,8 @@ function bundleOf(
     }
   })
   const policy: CheckedPolicy = {
-    ...{ name: 'p', description: '', fleet: false, speaksFor: [], location, locate: () => location },
+    ...{ name: 'p', description: '', fleet: false, authors: [], speaksFor: [], location, locate: () => location },
+    excerpt: () => 'text',
     ...{ defaultEffect: { kind: 'default-deny', span: SPAN }, rules: checked },
   }
   const layer = { ...EMPTY, policies: [policy] }
@@ -287,11 +288,13 @@ t.test('a tenant never loosens the fleet, the fleet never loosens a tenant', (t)
           name: 'open',
           description: '',
           fleet: false,
+          authors: [],
           speaksFor: [],
           defaultEffect: { kind: 'default-allow', span: SPAN },
           rules: [],
           location: { file: 'open.policy', line: 1, column: 1, start: 0, end: 0 },
           locate: () => ({ file: 'open.policy', line: 1, column: 1, start: 0, end: 0 }),
+          excerpt: () => '',
         },
       ],
     }

@@ -6,6 +6,7 @@ import type {
   Identifier,
   NamePattern,
   Parameter,
+  RememberNode,
   RuleBody,
   RuleEffect,
   ScopeTerm,
@@ -19,7 +20,7 @@ const SPAN = { start: 0, end: 0 } as const
 
 /** Words of the grammar that are no reserved words, so that names and keywords meet. */
 const KEYWORDISH =
-  'on when unless allow deny require approval from then within else escalate to after valid for by requester severity tags mode monitor active until unknown means no match list tool env policy fleet rule use test default given expect with redact notify string number of'.split(
+  'on when unless allow deny require approval from then within else escalate to after valid for by requester author authors reason required may edit remember exact times at most break glass receipt if severity tags mode monitor active until unknown means no match list tool env policy fleet rule use test default given expect with redact notify string number of'.split(
     ' ',
   )
 const ROOTS = new Set(['args', 'agent', 'principal', 'session', 'context', 'tool', 'env', 'now'])
@@ -192,11 +193,31 @@ const scopeTerm: fc.Arbitrary<ScopeTerm> = fc.oneof(
     .map(([on, label, patterns]): ScopeTerm => ({ kind: 'scope-label', on, label, patterns, span: SPAN })),
 )
 
-const voters = fc.record({ count: fc.integer({ min: 1, max: 9 }), role: identifier(freeName), span: fc.constant(SPAN) })
+/** What stands in `name = …`: what binds looser would need parentheses, which leave no trace. */
+const attribute = fc.record({ attribute: identifier(fc.oneof(anyWord, text)), value: expr, span: fc.constant(SPAN) })
+const voters = fc.record({
+  count: fc.integer({ min: 1, max: 9 }),
+  role: identifier(freeName),
+  where: fc.array(attribute, { maxLength: 2 }),
+  span: fc.constant(SPAN),
+})
+const stage = fc.record({ from: some(voters), condition: fc.option(expr) })
+const path: fc.Arbitrary<Expr> = fc
+  .tuple(fc.constantFrom('args', 'context', 'agent' as const), some(fc.oneof(anyWord, text)))
+  .map(([root, steps]) => ({ kind: 'reference', root, path: steps, span: SPAN }))
+const remembered: fc.Arbitrary<RememberNode> = fc
+  .record({
+    scope: fc.constantFrom('exact', 'tool', 'fields' as const),
+    paths: some(path),
+    forMs: durationMs,
+    atMost: fc.option(fc.integer({ min: 1, max: 99 })),
+    span: fc.constant(SPAN),
+  })
+  .map((node) => (node.scope === 'fields' ? node : { ...node, paths: [] }))
 const approval: fc.Arbitrary<ApprovalClause> = fc
   .record({
     kind: fc.constant('approval' as const),
-    stages: some(fc.record({ from: some(voters) })),
+    stages: some(stage),
     withinMs: fc.option(durationMs),
     onTimeout: fc.option(
       fc.oneof(
@@ -209,6 +230,11 @@ const approval: fc.Arbitrary<ApprovalClause> = fc
     }),
     validForMs: fc.option(durationMs),
     notByRequester: fc.boolean(),
+    notByAuthor: fc.option(fc.constant({ span: SPAN })),
+    reasonRequired: fc.option(fc.constantFrom('approval', 'rejection', 'both' as const)),
+    mayEdit: fc.array(path, { maxLength: 2 }),
+    mayRemember: fc.array(remembered, { maxLength: 2 }),
+    breakGlass: fc.option(identifier(freeName)),
     span: fc.constant(SPAN),
   })
   .map((clause) => (clause.withinMs === null ? { ...clause, onTimeout: null } : clause))
@@ -295,6 +321,7 @@ export const declaration: fc.Arbitrary<Declaration> = fc.oneof(
     fleet: fc.boolean(),
     name: identifier(word),
     description: text,
+    authors: fc.array(identifier(freeName), { maxLength: 2 }),
     speaksFor: fc.array(scopeTerm, { maxLength: 2 }),
     defaultEffect: fc.option(
       fc.oneof(
@@ -323,9 +350,16 @@ export const declaration: fc.Arbitrary<Declaration> = fc.oneof(
     name: identifier(freeDotted),
     parameters: fc.array(parameterOf(type), { maxLength: 3 }),
     tags,
+    receipt: fc.boolean(),
     span: fc.constant(SPAN),
   }),
-  fc.record({ kind: fc.constant('tool-import' as const), path: text, tags, span: fc.constant(SPAN) }),
+  fc.record({
+    kind: fc.constant('tool-import' as const),
+    path: text,
+    tags,
+    receipt: fc.boolean(),
+    span: fc.constant(SPAN),
+  }),
   fc.record({
     kind: fc.constant('template' as const),
     name: identifier(word),

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ApprovalClause, NamePattern, ScopeTerm } from '../../src/language/ast.js'
+import type { ApprovalClause, Expr, NamePattern, ScopeTerm } from '../../src/language/ast.js'
 import type { CheckedBundle, CheckedLayer, CheckedPolicy, CheckedRule } from '../../src/language/checked.js'
 import type { Call } from '../../src/model/call.js'
 import type { ApprovalRequirement, Obligation } from '../../src/model/decision.js'
@@ -55,6 +55,8 @@ interface LayerAnswer {
   readonly rules: readonly Found[]
   readonly monitored: readonly Found[]
   readonly defaults: readonly CheckedPolicy[]
+  /** What an expression of this layer comes to for the call. */
+  readonly read: (expr: Expr) => unknown
 }
 
 export function decideByMeaning(
@@ -128,6 +130,7 @@ function judge(
   tags: ReadonlySet<string>,
   ownTags: ReadonlySet<string>,
 ): LayerAnswer {
+  const read = (expr: Expr) => evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [], views })
   const speaking = layer.policies.filter((policy) =>
     policy.speaksFor.every((term) => inScope(term, call, tenant, declared, tags)),
   )
@@ -136,11 +139,7 @@ function judge(
       const scope = [...policy.speaksFor, ...rule.scope]
       const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, declared, seen))
       if (!fits(rule.effect.kind === 'allow' ? ownTags : tags) || !isActive(rule, nowMs)) return []
-      const truth = allOf(
-        rule.conditions.map((expr) =>
-          evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [], views }),
-        ),
-      )
+      const truth = allOf(rule.conditions.map(read))
       const effect = EFFECTS[rule.effect.kind]
       if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
       return [{ rule, effect, indeterminate: truth !== true, isExtra: effect !== 'DENY' && !fits(ownTags) }]
@@ -150,7 +149,7 @@ function judge(
   const monitored = found.filter(({ rule }) => rule.monitor)
   const { outcome, by } = verdict(rules, speaking)
   const tightens = rules.some(({ isExtra }) => isExtra) && (outcome === null || outcome === 'ALLOW')
-  const answer = { rules, monitored, defaults: speaking }
+  const answer = { rules, monitored, defaults: speaking, read }
   return tightens ? { ...answer, outcome: 'REQUIRE_APPROVAL', by: 'rule' } : { ...answer, outcome, by }
 }
 
@@ -199,30 +198,46 @@ function obligations({ rule }: Found): Obligation[] {
 
 function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): ApprovalRequirement[] {
   const asking = layers.filter((layer) => layer.outcome === 'REQUIRE_APPROVAL')
-  const wanted: { id: string; clause: ApprovalClause; isException: boolean }[] = []
+  const wanted: {
+    id: string
+    clause: ApprovalClause
+    isException: boolean
+    policy: CheckedPolicy
+    layer: LayerAnswer
+  }[] = []
   for (const found of matched) {
     const effect = found.rule.effect
-    if (!asking.some((layer) => layer.rules.includes(found))) continue
-    if (effect.kind === 'require-approval' || effect.kind === 'deny-except') {
-      wanted.push({ id: found.rule.id, clause: effect.approval, isException: effect.kind === 'deny-except' })
-    }
+    const layer = asking.find((one) => one.rules.includes(found))
+    if (layer === undefined || (effect.kind !== 'require-approval' && effect.kind !== 'deny-except')) continue
+    const policy = layer.defaults.find(({ rules }) => rules.includes(found.rule))!
+    const isException = effect.kind === 'deny-except'
+    wanted.push({ id: found.rule.id, clause: effect.approval, isException, policy, layer })
   }
   const defaults = asking.flatMap((layer, i) =>
-    layer.by === 'default' ? layer.defaults.map((policy) => ({ policy, i })) : [],
+    layer.by === 'default' ? layer.defaults.map((policy) => ({ policy, layer, i })) : [],
   )
   defaults.sort((a, b) => (a.policy.name === b.policy.name ? a.i - b.i : a.policy.name < b.policy.name ? -1 : 1))
-  for (const { policy } of defaults) {
+  for (const { policy, layer } of defaults) {
     const effect = policy.defaultEffect
     if (effect.kind !== 'default-approval') continue
-    wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false })
+    wanted.push({ id: `default of ${policy.name}`, clause: effect.approval, isException: false, policy, layer })
   }
   const merged: ApprovalRequirement[] = []
-  for (const { id, clause, isException } of wanted) {
+  for (const { id, clause, isException, policy, layer } of wanted) {
     const one: ApprovalRequirement = {
       ruleIds: [id],
-      stages: clause.stages.map((stage) => ({
-        from: stage.from.map(({ count, role }) => ({ count, role: role.name })),
-      })),
+      stages: clause.stages
+        .filter(({ condition }) => condition === null || layer.read(condition) !== false)
+        .map((stage) => ({
+          from: stage.from.map(({ count, role, where }) => ({
+            count,
+            role: role.name,
+            where: where.map(({ attribute, value }) => ({
+              attribute: attribute.name,
+              value: attributeValue(layer.read(value)),
+            })),
+          })),
+        })),
       withinMs: clause.withinMs,
       onTimeout:
         clause.onTimeout?.kind === 'escalate'
@@ -231,6 +246,17 @@ function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): A
       escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
       validForMs: clause.validForMs,
       notByRequester: clause.notByRequester,
+      barred: clause.notByAuthor ? [...new Set(policy.authors.map(({ name }) => name))].sort() : [],
+      reasonOnApproval: ['approval', 'both'].includes(clause.reasonRequired ?? ''),
+      reasonOnRejection: ['rejection', 'both'].includes(clause.reasonRequired ?? ''),
+      mayEdit: clause.mayEdit.map(pathOf),
+      mayRemember: clause.mayRemember.map(({ scope, paths, forMs, atMost }) => ({
+        scope,
+        paths: paths.map(pathOf),
+        forMs,
+        mostUses: atMost,
+      })),
+      breakGlass: clause.breakGlass === null ? null : clause.breakGlass.name,
       isException,
     }
     const same = merged.findIndex((other) => isDeepStrictEqual(asked(other), asked(one)))
@@ -240,11 +266,24 @@ function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): A
   return merged
 }
 
-/** What a requirement asks, whoever asks: the groups of one stage are all to be met, so their order says nothing. */
-function asked({ stages, ruleIds, ...rest }: ApprovalRequirement): unknown {
+/** Nobody has an attribute that is unknown, no single value, or longer than a name. */
+function attributeValue(value: unknown): string | number | boolean | null {
+  if (typeof value === 'string') return value.length > 256 ? null : value
+  return typeof value === 'boolean' || Number.isFinite(value) ? (value as number | boolean) : null
+}
+
+const pathOf = (expr: Expr): readonly string[] => (expr.kind === 'reference' ? expr.path : [])
+
+/** What a requirement asks, whoever asks. Of groups, attributes, arguments and grants all are meant, so their order says nothing. */
+function asked({ stages, mayEdit, mayRemember, ruleIds, ...rest }: ApprovalRequirement): unknown {
   void ruleIds
-  const sorted = stages.map(({ from }) => from.map(({ count, role }) => `${count} of ${role}`).sort())
-  return { ...rest, stages: sorted }
+  const inAnyOrder = (items: readonly unknown[]) => items.map((item) => JSON.stringify(item)).sort()
+  return {
+    ...rest,
+    stages: stages.map(({ from }) => inAnyOrder(from.map((group) => ({ ...group, where: inAnyOrder(group.where) })))),
+    mayEdit: inAnyOrder(mayEdit),
+    mayRemember: inAnyOrder(mayRemember.map((offer) => ({ ...offer, paths: inAnyOrder(offer.paths) }))),
+  }
 }
 
 function inScope(

@@ -298,11 +298,15 @@ const rule = fc.record({
   indeterminate: fc.boolean(),
   location,
 })
+const attribute = fc.record({
+  attribute: text,
+  value: fc.oneof(text, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null)),
+})
+const group = fc.record({ count: fc.nat(), role: text, where: fc.array(attribute, { maxLength: 2 }) })
+const paths = fc.array(fc.array(text, { minLength: 1, maxLength: 2 }), { maxLength: 2 })
 const approval = fc.record({
   ruleIds: fc.array(text, { maxLength: 2 }),
-  stages: fc.array(fc.record({ from: fc.array(fc.record({ count: fc.nat(), role: text }), { maxLength: 2 }) }), {
-    maxLength: 2,
-  }),
+  stages: fc.array(fc.record({ from: fc.array(group, { maxLength: 2 }) }), { maxLength: 2 }),
   withinMs: fc.option(fc.nat()),
   onTimeout: fc.oneof(
     fc.constant({ kind: 'deny' }),
@@ -312,6 +316,20 @@ const approval = fc.record({
   validForMs: fc.option(fc.nat()),
   notByRequester: fc.boolean(),
   isException: fc.boolean(),
+  barred: fc.array(text, { maxLength: 2 }),
+  reasonOnApproval: fc.boolean(),
+  reasonOnRejection: fc.boolean(),
+  mayEdit: paths,
+  mayRemember: fc.array(
+    fc.record({
+      scope: fc.constantFrom('exact', 'tool', 'fields'),
+      paths,
+      forMs: fc.nat(),
+      mostUses: fc.option(fc.nat()),
+    }),
+    { maxLength: 2 },
+  ),
+  breakGlass: fc.option(text),
 })
 const nearMiss = fc.record({
   ruleId: text,

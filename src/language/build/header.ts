@@ -20,21 +20,32 @@ export function defaultApproval(at: Token, required: BuiltApproval): BuiltDefaul
   return { effect: { kind: 'default-approval', approval: required.clause, span }, faults: required.faults, span }
 }
 
+export interface BuiltAuthors {
+  readonly authors: readonly Identifier[]
+  readonly span: Span
+}
+export const authors = (at: Token, items: Chain<Identifier>, close: Token): BuiltAuthors => ({
+  authors: toArray(items),
+  span: spanOf(at, close),
+})
+
 export function policyHeader(
   fleet: Token | null,
   at: Token,
   name: Token,
   description: Token | null,
+  written: BuiltAuthors | null,
   terms: Chain<ScopeTerm>,
   fallback: BuiltDefault | null,
 ): Built {
-  const last = fallback ?? terms?.item ?? description ?? name
+  const last = fallback ?? terms?.item ?? written ?? description ?? name
   return built(
     {
       kind: 'policy',
       fleet: fleet !== null,
       name: identifier(name),
       description: text(description),
+      authors: written?.authors ?? [],
       speaksFor: toArray(terms),
       defaultEffect: fallback?.effect ?? null,
       span: spanOf(fleet ?? at, last),

@@ -1,5 +1,5 @@
 import { activeDates } from './active-dates.js'
-import { approvals, defaultApprovals } from './approvals.js'
+import { approvals } from './approvals.js'
 import { unguardedArguments } from './arguments.js'
 import { bareWords, bareWordsElsewhere, templateParameters } from './bare-words.js'
 import { conditions } from './conditions.js'
@@ -45,7 +45,6 @@ export const CHECKS: readonly Check[] = [
   templateParameters,
   shadowed,
   coverage,
-  defaultApprovals,
   emptyLists,
   listEntries,
   tests,

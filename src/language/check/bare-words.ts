@@ -1,4 +1,5 @@
 import type { Location, Span } from '../../model/span.js'
+import { approvalOf, conditionsOf, stageConditions } from '../approval-clause.js'
 import type { Expr } from '../ast.js'
 import { isRoot } from '../build/expression.js'
 import { children } from '../walk.js'
@@ -13,6 +14,9 @@ export const bareWords: RuleCheck = ({ node, surveys, template }, { lists }, rep
   for (const [at, { expr }] of node.body.conditions.entries()) {
     if (surveys[at]?.has('list-literal')) search(expr, { lists, hints: NONE }, report)
   }
+  const clause = approvalOf(node.body.effect)
+  if (clause === null) return
+  for (const expr of stageConditions(clause)) search(expr, { lists, hints: NONE }, report)
 }
 
 /** The same in lists and templates. */
@@ -24,11 +28,16 @@ export const bareWordsElsewhere: Check = (context) => {
       const names = { lists: layer.lists, hints: NONE }
       for (const item of source.items) reportBareWord(item, names, reportAt(context, locate))
     }
+    for (const { defaultEffect, locate } of layer.policies) {
+      if (defaultEffect.kind !== 'default-approval') continue
+      const names = { lists: layer.lists, hints: NONE }
+      for (const expr of stageConditions(defaultEffect.approval)) search(expr, names, reportAt(context, locate))
+    }
     for (const { template, locate } of templates) {
       // Parameters in brackets are told where the template is judged.
       const hints = new Map(template.parameters.map(({ name }) => [name, null]))
       const names = { lists: layer.lists, hints }
-      for (const { expr } of template.body.conditions) search(expr, names, reportAt(context, locate))
+      for (const expr of conditionsOf(template.body)) search(expr, names, reportAt(context, locate))
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Span } from '../../model/span.js'
+import { conditionsOf } from '../approval-clause.js'
 import type { Template } from '../ast.js'
 import type { Code } from '../codes.js'
 import { checkCondition, type Surroundings } from '../infer.js'
@@ -38,7 +39,7 @@ export function checkTemplates(context: CheckContext): ReadonlySet<string> {
         excerpt: () => 'this',
         report,
       }
-      for (const { expr } of template.body.conditions) checkCondition(expr, surroundings)
+      for (const expr of conditionsOf(template.body)) checkCondition(expr, surroundings)
       for (const { span, name } of parametersAsTexts(template)) {
         const message = `\`${name}\` in brackets is a text here, not the parameter`
         report('POL2013', span, message, `write \`(${name})\` for one value, or \`list ${name}\` for a list`)
@@ -52,7 +53,7 @@ export function checkTemplates(context: CheckContext): ReadonlySet<string> {
 function parametersAsTexts({ parameters, body }: Template): readonly { readonly span: Span; readonly name: string }[] {
   const names = new Set(parameters.map(({ name }) => name))
   const found: { readonly span: Span; readonly name: string }[] = []
-  for (const { expr } of body.conditions) {
+  for (const expr of conditionsOf(body)) {
     walk(expr, (list) => {
       if (list.kind !== 'list-literal') return
       for (const item of list.items) {

@@ -1,4 +1,12 @@
-import type { ApprovalRequirement, Decision, MatchedRule, NearMiss } from '../../model/decision.js'
+import type {
+  ApprovalRequirement,
+  ApprovalStage,
+  ArgumentPath,
+  AttributeMatch,
+  Decision,
+  MatchedRule,
+  NearMiss,
+} from '../../model/decision.js'
 import type { Effect } from '../../model/outcome.js'
 import type { Location } from '../../model/span.js'
 import type { Answer } from '../../pdp.js'
@@ -46,18 +54,52 @@ export function toMatchedRule(rule: MatchedRule): object {
   }
 }
 
-function toRequirement(requirement: ApprovalRequirement): object {
+export function toRequirement(requirement: ApprovalRequirement): object {
   const { onTimeout } = requirement
   return {
     ruleIds: requirement.ruleIds,
-    stages: requirement.stages,
+    stages: requirement.stages.map(toStage),
     withinMs: requirement.withinMs ?? 0,
     onTimeoutEscalateTo: onTimeout.kind === 'escalate' ? onTimeout.role : '',
     escalations: requirement.escalations,
     validForMs: requirement.validForMs ?? 0,
     notByRequester: requirement.notByRequester,
     isException: requirement.isException,
+    barred: requirement.barred,
+    reasonOnApproval: requirement.reasonOnApproval,
+    reasonOnRejection: requirement.reasonOnRejection,
+    mayEdit: requirement.mayEdit.map(toPath),
+    mayRemember: requirement.mayRemember.map(({ scope, paths, forMs, mostUses }) => ({
+      scope,
+      paths: paths.map(toPath),
+      forMs,
+      mostUses: mostUses ?? 0,
+    })),
+    breakGlass: requirement.breakGlass ?? '',
   }
+}
+
+function toStage({ from }: ApprovalStage): object {
+  return {
+    from: from.map(({ count, role, where }) => ({ count, role, where: where.map(toAttributeMatch) })),
+  }
+}
+
+function toAttributeMatch({ attribute, value }: AttributeMatch): object {
+  switch (typeof value) {
+    case 'string':
+      return { attribute, text: value }
+    case 'number':
+      return { attribute, number: value }
+    case 'boolean':
+      return { attribute, flag: value }
+    default:
+      return { attribute }
+  }
+}
+
+function toPath(steps: ArgumentPath): object {
+  return { steps }
 }
 
 export function toNearMiss(miss: NearMiss): object {
