@@ -11,6 +11,7 @@ import { watchPolicyFolder } from './authoring/watch-folder.js'
 import type { Config } from './config.js'
 import { developmentIdentity } from './identity/development.js'
 import { AuditNotSearchable, type AuditQueries } from './model/audit-queries.js'
+import { NO_CONTROL } from './model/control.js'
 import type { Log } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
 import { type Answer, type Clock, Pdp } from './pdp.js'
@@ -121,6 +122,9 @@ async function open(
     identity: developmentIdentity,
     policies,
     audit,
+    control: NO_CONTROL,
+    approvals: null,
+    receipts: null,
     answered: new AnsweredRequests<Answer>({ maxEntries: config.limits.rememberedRequests, ttlMs: REMEMBER_MS }),
     readQuestion: rereadQuestion,
     clock,

@@ -4,10 +4,13 @@ import { visibleTools } from './engine/visible-tools.js'
 import type { AuditLog, AuditRecord } from './model/audit-record.js'
 import type { Call } from './model/call.js'
 import { canonicalJson, digest } from './model/canonical-json.js'
+import type { ApprovalDesk, Control, ReceiptSigner } from './model/control.js'
 import type { Decision } from './model/decision.js'
 import type { Caller, ClaimedCall, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
+import type { KillSwitch } from './model/kill-switch.js'
 import type { Log } from './model/log.js'
+import type { ReasonCode } from './model/outcome.js'
 import {
   type AnsweredRequests,
   MOST_REQUEST_BYTES,
@@ -25,6 +28,10 @@ export interface Question {
   readonly explain: boolean
   /** Decides without a record and without effect. */
   readonly dryRun: boolean
+  /** Empty, or the approval that this call carries out. */
+  readonly approvalId: string
+  /** Asks for a receipt with an ALLOW. */
+  readonly wantReceipt: boolean
   /** The question as it came, bytes `from` to `to`: what a repeated one is held against. They may change once `decide` returned. */
   readonly bytes: Buffer
   readonly from: number
@@ -38,6 +45,8 @@ export interface Answer {
   readonly decision: Decision
   /** Time spent deciding, in nanoseconds, without transport and audit. */
   readonly evaluationNs: number
+  /** A signed statement about this ALLOW; empty where nobody asked for one. */
+  readonly receipt: string
 }
 
 export interface Clock {
@@ -51,6 +60,11 @@ export interface PdpDeps {
   readonly identity: Pick<Identity, 'identify'>
   readonly policies: Pick<LivePolicies, 'live'>
   readonly audit: AuditLog
+  readonly control: Control
+  /** Null: people cannot be asked here, and REQUIRE_APPROVAL is answered as it is, without a request. */
+  readonly approvals: ApprovalDesk | null
+  /** Null: there are no receipts here. */
+  readonly receipts: ReceiptSigner | null
   readonly answered: AnsweredRequests<Answer>
   /** A question out of the bytes it came in; only for bytes that were a question before. */
   readonly readQuestion: (bytes: Buffer) => Question
@@ -87,8 +101,15 @@ export class Pdp {
     const call = this.#deps.identity.identify(question.call, caller)
     const nowMs = this.#deps.clock.nowMs()
     if (question.dryRun) take(this.#evaluate(call, question, live, nowMs, ''))
-    else if (call.requestId === '') this.#decideAndRecord(call, question, live, nowMs, take)
-    else this.#decideOnce(call, question, live, nowMs, take)
+    else if (call.requestId === '' || this.#isHalted(call, nowMs)) {
+      this.#decideAndRecord(call, question, live, nowMs, take)
+    } else this.#decideOnce(call, question, live, nowMs, take)
+  }
+
+  /** An answer from before a kill switch must not outlive it, so that remembered ones are not looked at. */
+  #isHalted(call: Call, nowMs: number): boolean {
+    const { control } = this.#deps
+    return control.stopping(call) !== null || control.isStale(nowMs)
   }
 
   #decideOnce(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
@@ -106,8 +127,7 @@ export class Pdp {
     const mark = isShort ? vouchedFor(call, question) : fingerprint(call, question)
     const underWay = answered.remember(key, mark, isShort ? question : null, nowMs)
     this.#decideAndRecord(call, question, live, nowMs, (answer) => {
-      // An answer that only says that the audit is down must not outlive the outage.
-      answered.settle(underWay, answer, answer.decision.reasonCode !== 'AUDIT_UNAVAILABLE')
+      answered.settle(underWay, answer, !PASSING.has(answer.decision.reasonCode))
       take(answer)
     })
   }
@@ -148,22 +168,85 @@ export class Pdp {
 
   #decideAndRecord(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
     const answer = this.#evaluate(call, question, live, nowMs, this.#deps.newId(nowMs))
-    const record = toRecord(call, answer, nowMs)
-    this.#deps.audit.record(record, answer.decision.outcome === 'ALLOW' ? 'written' : 'fsync', (failure) => {
-      take(failure === null ? this.#audited(answer) : this.#refuseUnaudited(answer, failure))
+    if (answer.decision.outcome === 'REQUIRE_APPROVAL' && this.#deps.approvals !== null) {
+      this.#settle(this.#deps.approvals, call, question, answer, nowMs, take)
+    } else this.#record(call, question, answer, nowMs, take)
+  }
+
+  /** Asks people, or uses what they said. The request is in the store before the answer is recorded or leaves. */
+  #settle(
+    approvals: ApprovalDesk,
+    call: Call,
+    question: Question,
+    answer: Answer,
+    nowMs: number,
+    take: AnswerTaker,
+  ): void {
+    const settled = (decision: Decision): void => this.#record(call, question, { ...answer, decision }, nowMs, take)
+    approvals.settle(call, answer.decision, question.approvalId).then(settled, (cause: unknown) => {
+      this.#deps.log.warn('approvals cannot be asked', { cause: toError(cause) })
+      settled(
+        denied(answer.decision, 'APPROVAL_STORE_UNAVAILABLE', 'people cannot be asked at the moment; try again later'),
+      )
     })
+  }
+
+  #record(call: Call, question: Question, answer: Answer, nowMs: number, take: AnswerTaker): void {
+    const record = toRecord(call, answer, nowMs)
+    const { outcome } = answer.decision
+    // What approvals say is on the store's disk already, so the record of its use must not be weaker.
+    const isPlain = outcome === 'ALLOW' && answer.decision.reasonCode !== 'APPROVED'
+    this.#deps.audit.record(record, isPlain ? 'written' : 'fsync', (failure) => {
+      if (failure !== null) take(this.#refuseUnaudited(answer, failure))
+      else if (outcome === 'ALLOW') this.#withReceipt(call, question, this.#audited(answer), nowMs, take)
+      else take(this.#audited(answer))
+    })
+  }
+
+  /** An ALLOW with the receipt that somebody asked for; a server that cannot sign one does not let the call through. */
+  #withReceipt(call: Call, question: Question, answer: Answer, nowMs: number, take: AnswerTaker): void {
+    const { receipts } = this.#deps
+    const { reasonCode, opened, policyRevision } = answer.decision
+    if (receipts === null || !(question.wantReceipt || reasonCode === 'APPROVED')) {
+      take(answer)
+      return
+    }
+    const { decisionId } = answer
+    const approvalId = opened?.id ?? ''
+    receipts.sign({ decisionId, call, policyRevision, approvalId, issuedMs: nowMs }).then(
+      (receipt) => take({ ...answer, receipt }),
+      (cause: unknown) => {
+        this.#deps.log.error('a receipt could not be signed', { cause: toError(cause) })
+        const reason = 'the receipt that this call needs could not be signed; ask again with another request_id'
+        take({ ...answer, decision: denied(answer.decision, 'RECEIPT_UNAVAILABLE', reason) })
+      },
+    )
   }
 
   #evaluate(call: Call, question: Question, live: Snapshot, nowMs: number, decisionId: string): Answer {
     const policySet = live.policySetOf(call.tenant)
     const startNs = this.#deps.clock.monotonicNs()
-    const expected = question.expectedPolicyRevision
     const decision =
-      expected !== '' && expected !== live.revision
-        ? revisionMismatch(live.revision)
-        : decide(call, { nowMs }, policySet, { explain: question.explain })
+      this.#refusedUnasked(call, question, live, nowMs) ??
+      decide(call, { nowMs }, policySet, { explain: question.explain })
     const evaluationNs = Math.round(this.#deps.clock.monotonicNs() - startNs)
-    return { decisionId, requestId: call.requestId, decision, evaluationNs }
+    return { decisionId, requestId: call.requestId, decision, evaluationNs, receipt: '' }
+  }
+
+  /** What is denied without asking the policies, strictest first; else null. */
+  #refusedUnasked(call: Call, question: Question, live: Snapshot, nowMs: number): Decision | null {
+    const { control } = this.#deps
+    const { revision } = live
+    const stopped = control.stopping(call)
+    if (stopped !== null) return refusal('KILL_SWITCH', killed(stopped), revision)
+    if (control.isStale(nowMs)) {
+      const reason = 'what is known of kill switches and keys is too old to let anything through; try again later'
+      return refusal('CONTROL_STATE_STALE', reason, revision)
+    }
+    const expected = question.expectedPolicyRevision
+    if (expected === '' || expected === revision) return null
+    const reason = `the live policies are ${revision}, not those that the call expects`
+    return refusal('POLICY_REVISION_MISMATCH', reason, revision)
   }
 
   #audited(answer: Answer): Answer {
@@ -193,30 +276,31 @@ export class Pdp {
       })
     }
     if (answer.decision.outcome === 'DENY') return answer
-    const { matched, monitored, nearMisses, policyRevision } = answer.decision
     const reason = 'the decision could not be recorded, and an unrecorded call is not let through'
-    return {
-      ...answer,
-      decision: {
-        outcome: 'DENY',
-        reasonCode: 'AUDIT_UNAVAILABLE',
-        reason,
-        matched,
-        monitored,
-        obligations: [],
-        approvals: [],
-        nearMisses,
-        policyRevision,
-      },
-    }
+    return { ...answer, decision: denied(answer.decision, 'AUDIT_UNAVAILABLE', reason) }
   }
 }
 
-function revisionMismatch(policyRevision: string): Decision {
+/** Answers that only say that something is down: a repeated request must not get them when it is up again. */
+const PASSING: ReadonlySet<ReasonCode> = new Set([
+  'AUDIT_UNAVAILABLE',
+  'APPROVAL_STORE_UNAVAILABLE',
+  'CONTROL_STATE_STALE',
+  'RECEIPT_UNAVAILABLE',
+])
+
+/** A DENY in place of what the policies said, with what they said beside it. */
+function denied(decision: Decision, reasonCode: ReasonCode, reason: string): Decision {
+  const { matched, monitored, nearMisses, policyRevision } = decision
+  return { ...refusal(reasonCode, reason, policyRevision), matched, monitored, nearMisses }
+}
+
+/** A DENY that no policy said. */
+function refusal(reasonCode: ReasonCode, reason: string, policyRevision: string): Decision {
   return {
     outcome: 'DENY',
-    reasonCode: 'POLICY_REVISION_MISMATCH',
-    reason: `the live policies are ${policyRevision}, not those that the call expects`,
+    reasonCode,
+    reason,
     matched: [],
     monitored: [],
     obligations: [],
@@ -226,6 +310,11 @@ function revisionMismatch(policyRevision: string): Decision {
   }
 }
 
+function killed({ scope, target, reason }: KillSwitch): string {
+  const what = target === '' ? scope : `${scope} ${JSON.stringify(target)}`
+  return `the kill switch of ${what} is engaged: ${reason}`
+}
+
 /** What the identity put in place of the caller's claims; empty where it believed them. */
 function vouchedFor(call: Call, { call: claimed }: Question): string {
   if (call.agent === claimed.agent && call.principal === claimed.principal) return ''
@@ -233,7 +322,7 @@ function vouchedFor(call: Call, { call: claimed }: Question): string {
 }
 
 /** Equal for questions that ask the same, whatever the form of their arguments. */
-function asked({ call, expectedPolicyRevision, explain }: Question): string {
+function asked({ call, expectedPolicyRevision, explain, approvalId, wantReceipt }: Question): string {
   const { agent, principal, sessionId, delegationChain, tool, environment, context } = call
   return canonicalJson({
     agent: subject(agent),
@@ -246,6 +335,8 @@ function asked({ call, expectedPolicyRevision, explain }: Question): string {
     context,
     expectedPolicyRevision,
     explain,
+    approvalId,
+    wantReceipt,
   })
 }
 

@@ -78,8 +78,15 @@ function expected(bytes: Buffer): string {
 }
 
 /** What a question says, in one text; integers past a double and minus zero told apart. */
-function textOf({ call, expectedPolicyRevision, explain, dryRun }: PlainQuestion | Question): string {
+function textOf({
+  call,
+  expectedPolicyRevision,
+  explain,
+  dryRun,
+  approvalId,
+  wantReceipt,
+}: PlainQuestion | Question): string {
   const tell = (_: string, item: unknown): unknown =>
     typeof item === 'bigint' ? `${item}n` : Object.is(item, -0) ? '-0' : item
-  return JSON.stringify({ call, expectedPolicyRevision, explain, dryRun }, tell)
+  return JSON.stringify({ call, expectedPolicyRevision, explain, dryRun, approvalId, wantReceipt }, tell)
 }

@@ -110,7 +110,7 @@ async function plainAnswer(): Promise<string> {
   const answers = calls.slice(0, CHECKED).map((call) => {
     const decision = decide(call, { nowMs: Date.now() }, policySet)
     const ids = { decisionId: 'x'.repeat(36), requestId: 'x'.repeat(16) }
-    return type.serialize(toDecideResponse({ ...ids, decision, evaluationNs: 1_000 }))
+    return type.serialize(toDecideResponse({ ...ids, decision, evaluationNs: 1_000, receipt: '' }))
   })
   return answers.sort((a, b) => a.length - b.length)[CHECKED / 2]!.toString('base64')
 }

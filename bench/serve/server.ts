@@ -5,6 +5,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { openAuditLog } from '../../src/audit/index.js'
 import { developmentIdentity } from '../../src/identity/development.js'
 import type { AuditLog } from '../../src/model/audit-record.js'
+import { NO_CONTROL } from '../../src/model/control.js'
 import { uuidv7 } from '../../src/model/uuid.js'
 import { type Answer, Pdp } from '../../src/pdp.js'
 import { AnsweredRequests } from '../../src/state/answered-requests.js'
@@ -45,6 +46,9 @@ async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
     identity: developmentIdentity,
     policies,
     audit: hasAudit ? openAudit() : noAudit,
+    control: NO_CONTROL,
+    approvals: null,
+    receipts: null,
     answered: new AnsweredRequests<Answer>({ maxEntries: 50_000, ttlMs: 600_000 }),
     readQuestion: rereadQuestion,
     clock,

@@ -1,4 +1,4 @@
-import { compileGlob } from './glob.js'
+import { compileGlob } from '../model/glob.js'
 import type { StringPoolBuilder } from './string-pool.js'
 import { type Automaton, step, Trie } from './trie.js'
 

@@ -1,6 +1,6 @@
 import type { Expr, NamePattern, ScopeTerm } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
-import { compileGlob } from './glob.js'
+import { compileGlob } from '../model/glob.js'
 import type { NamePatterns, Pattern } from './names.js'
 import type { Predicates } from './predicates.js'
 import type { Term } from './term.js'

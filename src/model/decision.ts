@@ -122,4 +122,13 @@ export interface Decision {
   readonly nearMisses: readonly NearMiss[]
   /** Content hash of the policies that answered. */
   readonly policyRevision: string
+  /** Of REQUIRE_APPROVAL the request that people decide about, where one was opened; of ALLOW by `APPROVED` the one that was used. */
+  readonly opened?: OpenedApproval
+}
+
+/** A request for approval as the agent needs it: to wait for, and to send with the call once it is approved. */
+export interface OpenedApproval {
+  readonly id: string
+  /** When time runs out for those who decide. */
+  readonly expiresMs: number
 }

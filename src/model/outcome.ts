@@ -43,6 +43,8 @@ export const REASON_CODES = [
   'APPROVAL_STORE_UNAVAILABLE',
   /** What is known of kill switches and keys is too old to trust. */
   'CONTROL_STATE_STALE',
+  /** The receipt that the call needs could not be signed. */
+  'RECEIPT_UNAVAILABLE',
 ] as const
 export type ReasonCode = (typeof REASON_CODES)[number]
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compileGlob } from '../../src/compiler/glob.js'
 import { compileRegex, RegexError } from '../../src/compiler/regex.js'
 import { compileTimeWindow } from '../../src/compiler/time-window.js'
 import { buildWords, compileContainsAll, compileContainsAny, takesAutomaton } from '../../src/compiler/words.js'
 import { zoneOffset } from '../../src/compiler/zone.js'
+import { compileGlob } from '../../src/model/glob.js'
 
 // A fixed seed, so that a run says the same twice; `FC_SEED=…` explores.
 fc.configureGlobal({ seed: Number(process.env['FC_SEED'] ?? 20260105) })

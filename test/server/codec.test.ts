@@ -18,10 +18,17 @@ const REQUEST = 'portcullis.v1.DecideRequest'
 const BATCH = 'portcullis.v1.DecideBatchRequest'
 
 /** What a question says, in one text; numbers that are not doubles told apart. */
-function textOf({ call, expectedPolicyRevision, explain, dryRun }: PlainQuestion | Question): string {
+function textOf({
+  call,
+  expectedPolicyRevision,
+  explain,
+  dryRun,
+  approvalId,
+  wantReceipt,
+}: PlainQuestion | Question): string {
   const tell = (_: string, item: unknown): unknown =>
     typeof item === 'bigint' ? `${item}n` : Object.is(item, -0) ? '-0' : item
-  return JSON.stringify({ call, expectedPolicyRevision, explain, dryRun }, tell)
+  return JSON.stringify({ call, expectedPolicyRevision, explain, dryRun, approvalId, wantReceipt }, tell)
 }
 
 function ours(bytes: Buffer): string {
@@ -110,6 +117,8 @@ const message = fc
         expectedPolicyRevision: name,
         explain: fc.boolean(),
         dryRun: fc.boolean(),
+        approvalId: fc.oneof(fc.constant(''), fc.uuid(), name),
+        wantReceipt: fc.boolean(),
       },
       { requiredKeys: ['agent', 'tool', 'environment'] },
     ),
@@ -351,12 +360,14 @@ const decision = fc.record({
   approvals: fc.array(approval, { maxLength: 2 }),
   nearMisses: fc.array(nearMiss, { maxLength: 2 }),
   policyRevision: text,
+  opened: fc.option(fc.record({ id: fc.uuid(), expiresMs: fc.maxSafeNat() }), { nil: undefined }),
 }) as fc.Arbitrary<Decision>
 const answer: fc.Arbitrary<Answer> = fc.record({
   decisionId: fc.oneof(fc.constant(''), fc.uuid()),
   requestId: text,
   decision,
   evaluationNs: fc.oneof(fc.nat(200), fc.maxSafeNat()),
+  receipt: fc.oneof(fc.constant(''), text),
 })
 const result: fc.Arbitrary<Result> = fc.oneof(
   answer,

@@ -29,7 +29,10 @@ for (const file of loadCorpus()) {
     for (const { name, call, nowMs } of file.cases) {
       server.setClock(nowMs)
       const decision = decide(call, { nowMs }, compilePolicySet(bundle, call.tenant), { explain: true })
-      const inProcess = encode(RESPONSE, toDecideResponse({ decisionId: '', requestId: '', decision, evaluationNs: 0 }))
+      const inProcess = encode(
+        RESPONSE,
+        toDecideResponse({ decisionId: '', requestId: '', decision, evaluationNs: 0, receipt: '' }),
+      )
       const expected = withoutRun(inProcess)
       for (const [form, message] of Object.entries(formsOf(call))) {
         const answer = await server.decide(encode(REQUEST, message), call.tenant)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { openAuditLog } from '../../src/audit/index.js'
+import { NO_CONTROL } from '../../src/model/control.js'
 import type { Identity } from '../../src/model/identity.js'
 import { uuidv7 } from '../../src/model/uuid.js'
 import { type Answer, Pdp } from '../../src/pdp.js'
@@ -40,7 +41,19 @@ export async function startEdge(
   await policies.start()
   const audit = openAuditLog({ dataDir: join(tempFolder(t), 'data') })
   const answered = new AnsweredRequests<Answer>({ maxEntries: 10, ttlMs: 1_000 })
-  const pdp = new Pdp({ identity, policies, audit, answered, readQuestion: rereadQuestion, clock, newId: uuidv7, log })
+  const pdp = new Pdp({
+    identity,
+    policies,
+    audit,
+    control: NO_CONTROL,
+    approvals: null,
+    receipts: null,
+    answered,
+    readQuestion: rereadQuestion,
+    clock,
+    newId: uuidv7,
+    log,
+  })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
   const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
   const limits = {

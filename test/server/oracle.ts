@@ -6,7 +6,7 @@ import { JsonError, quoteForMessage } from '../../src/model/json-error.js'
 import { parseJsonObject } from '../../src/model/parse-json.js'
 import { type ErrorReason, RpcError } from '../../src/transport/grpc/errors.js'
 import { LIMITS } from '../../src/transport/grpc/limits.js'
-import { name, optional, overLimit, plainName } from '../../src/transport/grpc/names.js'
+import { name, optional, overLimit, plainName, uuid } from '../../src/transport/grpc/names.js'
 import type { SubjectMessage } from '../../src/transport/grpc/wire.js'
 import { decodeStruct, type StructMessage } from '../reference/struct.js'
 
@@ -27,6 +27,8 @@ export interface DecideRequestMessage {
   readonly expectedPolicyRevision: string
   readonly explain: boolean
   readonly dryRun: boolean
+  readonly approvalId: string
+  readonly wantReceipt: boolean
 }
 
 const NO_FIELDS: JsonObject = Object.freeze(Object.create(null) as JsonObject)
@@ -38,6 +40,8 @@ export interface PlainQuestion {
   readonly expectedPolicyRevision: string
   readonly explain: boolean
   readonly dryRun: boolean
+  readonly approvalId: string
+  readonly wantReceipt: boolean
 }
 
 /** @throws {RpcError} that names the field and what is wrong with it */
@@ -57,6 +61,8 @@ export function toQuestion(message: DecideRequestMessage): PlainQuestion {
     expectedPolicyRevision: optional('expected_policy_revision', message.expectedPolicyRevision),
     explain: message.explain,
     dryRun: message.dryRun,
+    approvalId: message.approvalId === '' ? '' : uuid('approval_id', message.approvalId),
+    wantReceipt: message.wantReceipt,
   }
 }
 

@@ -168,5 +168,7 @@ export function plainDecode(bytes: Uint8Array): DecideRequestMessage {
     expectedPolicyRevision: textOf(fields, 12),
     explain: boolOf(fields, 13),
     dryRun: boolOf(fields, 14),
+    approvalId: textOf(fields, 15),
+    wantReceipt: boolOf(fields, 16),
   }
 }

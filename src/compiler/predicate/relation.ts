@@ -1,6 +1,6 @@
 import type { RelationOp } from '../../language/ast.js'
 import { assertNever } from '../../model/assert-never.js'
-import { compileGlob } from '../glob.js'
+import { compileGlob } from '../../model/glob.js'
 import { underPath } from '../views/index.js'
 import { compileContainsAll, compileContainsAny, type WordSection } from '../words.js'
 import {

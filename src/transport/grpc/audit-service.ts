@@ -13,6 +13,7 @@ import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'
 import { name, optional, overLimit } from './names.js'
 import type { Undecodable } from './proto.js'
+import { toTimestamp } from './timestamp.js'
 import { admitted, decoded, type EdgeDeps, toRpcError, unary } from './unary.js'
 import type { AuditPeriodMessage, QueryAuditRequestMessage, TimestampMessage } from './wire.js'
 
@@ -197,11 +198,6 @@ function toMs(field: string, { seconds, nanos }: TimestampMessage): number {
     throw new RpcError('FIELD_INVALID', `${field} is no time between the years 1 and 9999`, { field })
   }
   return seconds * 1_000 + Math.floor(nanos / 1e6)
-}
-
-function toTimestamp(ms: number): TimestampMessage {
-  const seconds = Math.floor(ms / 1_000)
-  return { seconds, nanos: Math.round((ms - seconds * 1_000) * 1e6) }
 }
 
 function toTotals({ total, allowed, requireApproval, denied }: Totals): object {

@@ -31,6 +31,17 @@ export function optional(field: string, text: string, maxBytes: number = LIMITS.
   return text
 }
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** @throws {RpcError} when the text is no UUID in lower case, as we write them */
+export function uuid(field: string, text: string): string {
+  if (UUID.test(text)) return text
+  if (text === '') throw new RpcError('FIELD_REQUIRED', `${field} is empty; it must name something`, { field })
+  throw new RpcError('FIELD_INVALID', `${field} is no id; ids look like 0192f3c4-5e6f-7a8b-9c0d-1e2f3a4b5c6d`, {
+    field,
+  })
+}
+
 export function overLimit(field: string, found: string, limit: string): RpcError {
   return new RpcError('LIMIT_EXCEEDED', `${field} ${found}; the limit is ${limit}`, { field, limit })
 }

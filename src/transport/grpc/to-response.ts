@@ -10,6 +10,7 @@ import type {
 import type { Effect } from '../../model/outcome.js'
 import type { Location } from '../../model/span.js'
 import type { Answer } from '../../pdp.js'
+import { toTimestamp } from './timestamp.js'
 
 /** The enum's names carry a prefix, for enum values share one scope in the proto. */
 const EFFECTS: Readonly<Record<Effect, string>> = {
@@ -20,7 +21,7 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
 }
 
 /** A DecideResponse as the loader encodes it: what the codec's bytes are held against. */
-export function toDecideResponse({ decisionId, requestId, decision, evaluationNs }: Answer): object {
+export function toDecideResponse({ decisionId, requestId, decision, evaluationNs, receipt }: Answer): object {
   return {
     decisionId,
     outcome: decision.outcome,
@@ -34,11 +35,15 @@ export function toDecideResponse({ decisionId, requestId, decision, evaluationNs
     monitoredRules: decision.monitored.map(toMatchedRule),
     requestId,
     nearMisses: decision.nearMisses.map(toNearMiss),
+    ...(receipt !== '' && { receipt }),
   }
 }
 
-export function toApproval({ outcome, approvals }: Decision): object | undefined {
-  return outcome === 'REQUIRE_APPROVAL' ? { requirements: approvals.map(toRequirement) } : undefined
+export function toApproval({ outcome, approvals, opened }: Decision): object | undefined {
+  if (outcome !== 'REQUIRE_APPROVAL') return undefined
+  const requirements = approvals.map(toRequirement)
+  if (opened === undefined) return { requirements }
+  return { approvalId: opened.id, requirements, expiresAt: toTimestamp(opened.expiresMs) }
 }
 
 export function toMatchedRule(rule: MatchedRule): object {

@@ -6,7 +6,7 @@ import { parseJsonBytes } from '../../../model/parse-json.js'
 import type { Question } from '../../../pdp.js'
 import { RpcError } from '../errors.js'
 import { LIMITS } from '../limits.js'
-import { name, optional, overLimit, plainName } from '../names.js'
+import { name, optional, overLimit, plainName, uuid } from '../names.js'
 import { readStruct } from './struct.js'
 import { SubjectTable } from './subject-table.js'
 import { MalformedMessage, type Range, readerOf, WireReader } from './wire-reader.js'
@@ -26,6 +26,8 @@ const CONTEXT_JSON = 90
 const EXPECTED_POLICY_REVISION = 98
 const EXPLAIN = 104
 const DRY_RUN = 112
+const APPROVAL_ID = 122
+const WANT_RECEIPT = 128
 const SUBJECT_ID = 10
 const SUBJECT_LABELS = 18
 const LABEL_KEY = 10
@@ -168,6 +170,8 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
   let expectedPolicyRevision = ''
   let explain = false
   let dryRun = false
+  let approvalId = ''
+  let wantReceipt = false
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     switch (tag) {
       case REQUEST_ID:
@@ -209,6 +213,12 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
       case DRY_RUN:
         dryRun = reader.bool()
         break
+      case APPROVAL_ID:
+        approvalId = reader.text()
+        break
+      case WANT_RECEIPT:
+        wantReceipt = reader.bool()
+        break
       default:
         reader.skip(tag)
     }
@@ -228,6 +238,8 @@ function readQuestion(bytes: Buffer, from: number, to: number): Question {
     expectedPolicyRevision: optional('expected_policy_revision', expectedPolicyRevision),
     explain,
     dryRun,
+    approvalId: approvalId === '' ? '' : uuid('approval_id', approvalId),
+    wantReceipt,
     bytes,
     from,
     to,

@@ -34,8 +34,9 @@ const REASON_CODE = 0x20
 const POLICY_REVISION = 0x42
 const EVALUATION_NS = 0x48
 const REQUEST_ID = 0x5a
+const RECEIPT = 0x6a
 
-/** A DecideResponse but for its decision_id, evaluation_ns and request_id, which stand between its three parts. */
+/** A DecideResponse but for its decision_id, evaluation_ns, request_id and receipt, which stand around its three parts. */
 interface Encoded {
   /** Fields 2 to 8. */
   readonly head: Buffer
@@ -189,8 +190,9 @@ function textField(tag: number, text: string): Buffer {
   return bytes
 }
 
-function responseLength({ decisionId, requestId, evaluationNs }: Answer, encoded: Encoded): number {
-  return encoded.length + textLength(decisionId) + textLength(requestId) + 1 + varintLength(evaluationNs)
+function responseLength({ decisionId, requestId, evaluationNs, receipt }: Answer, encoded: Encoded): number {
+  const length = encoded.length + textLength(decisionId) + textLength(requestId) + 1 + varintLength(evaluationNs)
+  return receipt === '' ? length : length + textLength(receipt)
 }
 
 function writeResponse(bytes: Buffer, from: number, answer: Answer, { head, middle, tail }: Encoded): number {
@@ -202,7 +204,8 @@ function writeResponse(bytes: Buffer, from: number, answer: Answer, { head, midd
   if (middle.length > 0) bytes.set(middle, at)
   at = writeText(bytes, at + middle.length, REQUEST_ID, answer.requestId)
   if (tail.length > 0) bytes.set(tail, at)
-  return at + tail.length
+  at += tail.length
+  return answer.receipt === '' ? at : writeText(bytes, at, RECEIPT, answer.receipt)
 }
 
 /** Ids are short and of ASCII: looked at and written here for as long as they are, for a call into the runtime costs more. */
