@@ -1,5 +1,5 @@
-import type { ApprovalRequirement } from './decision.js'
-import type { JsonObject } from './json.js'
+import type { ApprovalRequirement, ArgumentPath } from './decision.js'
+import type { JsonObject, JsonValue } from './json.js'
 import type { RuleSeverity } from './outcome.js'
 
 /**
@@ -83,39 +83,55 @@ export interface ApprovalRequest {
   readonly shownDigest: string
   /** Frozen when the request was opened; every one must be met. */
   readonly requirements: readonly OpenRequirement[]
+  /** In the order in which they came. */
   readonly votes: readonly Vote[]
+  /** How often a reviewer gave it more time. */
+  readonly extensions: number
   readonly createdMs: number
   /** Null until approved, then when it was and until when it may be consumed. */
   readonly approvedMs: number | null
   readonly validUntilMs: number | null
   /** Null while alive. */
   readonly endedMs: number | null
-  /** Who or what brought the current state about: a person's id, `policy`, `clock`, `kill:SWITCH`. */
+  /** Who or what brought the current state about: a person's id, `clock`, `kill:SWITCH`. Empty while it waits. */
   readonly endedBy: string
   readonly endedWhy: string
-  /** What a reviewer made of the arguments; null while they are as the agent gave them. */
+  /** The last change that a reviewer made of the arguments, and the digest of what the agent gave; null while they are that. */
   readonly edited: { readonly by: string; readonly atMs: number; readonly before: string } | null
-  /** Opened alone in an emergency; `reviewedMs` is null until somebody reviewed it. */
+  /** Opened alone in an emergency; `reviewedMs` is null until somebody reviewed it, `alarmedMs` unless that came late. */
   readonly brokenGlass: {
     readonly by: string
     readonly atMs: number
     readonly reviewByMs: number
     readonly reviewedBy: string
     readonly reviewedMs: number | null
+    readonly alarmedMs: number | null
   } | null
 }
 
 /** A requirement with its clock. */
 export interface OpenRequirement {
   readonly requirement: ApprovalRequirement
+  /** What the clause says, or else the server's default. */
+  readonly withinMs: number
+  readonly validForMs: number
+  /** When it was first asked: escalations count from here. */
+  readonly openedMs: number
   /** When time runs out, by the clock of the store. */
   readonly deadlineMs: number
   /** Roles that were asked beside those of the clause, in the order in which they were. */
-  readonly escalatedTo: readonly string[]
+  readonly escalatedTo: readonly EscalatedRole[]
   /** How many of `requirement.escalations` have fired. */
   readonly escalationsDone: number
   /** `within D else escalate to R` has fired: the next time the clock runs out, it is final. */
   readonly timeoutEscalated: boolean
+}
+
+/** A role that may fill any place of the open stage: with votes that come after it was asked, never with earlier ones. */
+export interface EscalatedRole {
+  readonly role: string
+  /** How many votes the request held when the role was asked. */
+  readonly afterVotes: number
 }
 
 /** What a reviewer lets an agent repeat without asking. */
@@ -142,7 +158,7 @@ export type GrantScope =
   | { readonly kind: 'exact'; readonly digest: string }
   | { readonly kind: 'tool' }
   /** The arguments at these paths equal these values; all others are free. */
-  | { readonly kind: 'fields'; readonly fields: JsonObject }
+  | { readonly kind: 'fields'; readonly fields: readonly { readonly path: ArgumentPath; readonly value: JsonValue }[] }
 
 /** A seat lent for a time. Not transitive: only roles that `from` holds themselves. */
 export interface Delegation {
@@ -178,6 +194,7 @@ export interface ApprovalEvent {
     | 'revoked'
     | 'glass-broken'
     | 'reviewed'
+    | 'review-overdue'
   readonly atMs: number
   /** A person's or agent's id, `clock`, `policy` or `kill:SWITCH`. */
   readonly by: string
