@@ -12,18 +12,37 @@ import type { Config } from './config.js'
 import { developmentIdentity } from './identity/development.js'
 import { AuditNotSearchable, type AuditQueries } from './model/audit-queries.js'
 import { NO_CONTROL } from './model/control.js'
-import type { Log } from './model/log.js'
+import type { Log, LogFields } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
 import { type Answer, type Clock, Pdp } from './pdp.js'
 import { AnsweredRequests } from './state/answered-requests.js'
 import { lockDataFolder } from './store/data-folder.js'
 import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } from './tenants/live-policies.js'
 import { rereadQuestion } from './transport/grpc/codec/decide-request.js'
+import { addressOf } from './transport/grpc/listen.js'
 import { GrpcServer } from './transport/grpc/server.js'
 
-export interface App {
+/** A server that answers: one process, or several behind one port. */
+export interface Server {
   /** `host:port` as bound. */
   readonly address: string
+  /** The policies that were live when it began to answer, or are. */
+  readonly live: Pick<Snapshot, 'revision' | 'counts'>
+  /** What a shutdown would wait for, as the log tells it. */
+  readonly underWay: LogFields
+  /** Resolves, with the reason, when the server cannot go on by itself and has to be closed. */
+  readonly failed?: Promise<string>
+  /** Reads the policy folder again. */
+  reload(): Promise<void>
+  /**
+   * Drains, writes out the audit and frees the data folder. Safe to call twice.
+   * @returns true when every call under way finished within `drainMs`
+   */
+  close(): Promise<boolean>
+}
+
+/** A server of one process. */
+export interface App extends Server {
   /** The policies that are live. */
   readonly live: Snapshot
   readonly policyStatus: PolicyStatus
@@ -33,13 +52,24 @@ export interface App {
   readonly storeStatus: AuditStoreStatus | null
   /** Calls and streams under way. */
   readonly underWay: { readonly calls: number; readonly streams: number }
-  /** Reads the policy folder again. */
-  reload(): Promise<void>
-  /**
-   * Drains, writes out the audit and frees the data folder. Safe to call twice.
-   * @returns true when every call under way finished within `drainMs`
-   */
-  close(): Promise<boolean>
+}
+
+/** What one server has for itself, and the processes of another share. */
+export interface Surroundings {
+  /** Takes the data folder, when the policies are live: with faulty ones the server leaves no trace on disk. */
+  takeData(): Promise<{
+    readonly folder: string
+    /** Number of the process among those that share the folder, or null. */
+    readonly worker: number | null
+    release(): Promise<void>
+  }>
+  /** Called when the spool is open; `running` is null where the store is not this process's. */
+  openStore(
+    dataDir: string,
+    onProblem: (problem: string) => void,
+  ): Promise<{ readonly queries: AuditQueries; readonly running: RunningAuditStore | null }>
+  /** From here on the server gets connections. Returns its address. */
+  listen(server: GrpcServer): Promise<string>
 }
 
 const systemClock: Clock = {
@@ -51,9 +81,9 @@ const systemClock: Clock = {
 const REMEMBER_MS = 10 * 60_000
 const TAIL_POLL_MS = 500
 
-/** Of a server that stores nothing: the spool is no place to search. */
 const noStore = (): Promise<never> => Promise.reject(new AuditNotSearchable())
-const noQueries: AuditQueries = {
+/** Of a server that stores nothing: the spool is no place to search. */
+export const noQueries: AuditQueries = {
   totals: noStore,
   topViolations: noStore,
   riskiestAgents: noStore,
@@ -70,7 +100,12 @@ const noQueries: AuditQueries = {
  * @throws {PoliciesRefused} with the rendered diagnostics when the policies do not read or check
  * @throws an error that a person can act on when the data folder or the address cannot be used
  */
-export async function startApp(config: Config, log: Log, clock: Clock = systemClock): Promise<App> {
+export async function startApp(
+  config: Config,
+  log: Log,
+  clock: Clock = systemClock,
+  surroundings: Surroundings = alone(config),
+): Promise<App> {
   const opened: (() => Promise<void> | void)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).reverse()) {
@@ -82,7 +117,7 @@ export async function startApp(config: Config, log: Log, clock: Clock = systemCl
     }
   }
   try {
-    return await open(config, log, clock, opened, closeAll)
+    return await open(config, log, clock, surroundings, opened, closeAll)
   } catch (error) {
     await closeAll()
     throw error
@@ -93,6 +128,7 @@ async function open(
   config: Config,
   log: Log,
   clock: Clock,
+  surroundings: Surroundings,
   opened: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<App> {
@@ -109,13 +145,13 @@ async function open(
   await policies.start()
   opened.push(() => policies.close())
 
-  const lock = await lockDataFolder(config.data)
-  opened.push(() => lock.release())
+  const data = await surroundings.takeData()
+  opened.push(() => data.release())
   const onProblem = (problem: string): void => log.warn('audit problem', { problem })
   const { spoolMaxBytes: maxBytes } = config.audit
-  const audit = openAuditLog({ dataDir: lock.folder, maxBytes, clock: nowMs, onProblem })
+  const audit = openAuditLog({ dataDir: data.folder, worker: data.worker, maxBytes, clock: nowMs, onProblem })
   opened.push(() => audit.close())
-  const store = await openStore(config, lock.folder, onProblem)
+  const { queries, running: store } = await surroundings.openStore(data.folder, onProblem)
   if (store) opened.push(() => closeStore(store, audit))
 
   const pdp = new Pdp({
@@ -133,7 +169,7 @@ async function open(
   })
   const grpc = new GrpcServer({
     pdp,
-    queries: store?.queries ?? noQueries,
+    queries,
     identity: developmentIdentity,
     log,
     nowMs,
@@ -147,8 +183,7 @@ async function open(
   })
   server = grpc
   opened.push(() => grpc.close())
-  const { host } = config.listen
-  const port = await grpc.listen(host, config.listen.port)
+  const address = await surroundings.listen(grpc)
   grpc.setPoliciesCurrent(policies.status().failure === null)
   grpc.setServing(true)
 
@@ -159,7 +194,7 @@ async function open(
     return inTime
   }
   return {
-    address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    address,
     get live() {
       return policies.live()
     },
@@ -180,19 +215,37 @@ async function open(
   }
 }
 
-function openStore(
+function alone(config: Config): Surroundings {
+  return {
+    async takeData() {
+      const lock = await lockDataFolder(config.data)
+      return { folder: lock.folder, worker: null, release: () => lock.release() }
+    },
+    async openStore(dataDir, onProblem) {
+      const running = await openStore(config, dataDir, onProblem)
+      return { queries: running?.queries ?? noQueries, running }
+    },
+    async listen(server) {
+      const { host, port } = config.listen
+      return addressOf(host, await server.listen(host, port))
+    },
+  }
+}
+
+/** Null where records stay in the spool. */
+export async function openStore(
   config: Config,
   dataDir: string,
   onProblem: (problem: string) => void,
-): Promise<RunningAuditStore> | null {
+): Promise<RunningAuditStore | null> {
   const { store, clickhouseUrl } = config.audit
   if (store === 'none') return null
   return startAuditStore({ dataDir, onProblem, ...(clickhouseUrl !== null && { clickhouseUrl }) })
 }
 
 /** What is still in the spool after this is stored after the next start. */
-async function closeStore(store: RunningAuditStore, audit: OpenAuditLog): Promise<void> {
-  await audit.flush()
+export async function closeStore(store: RunningAuditStore, audit: Pick<OpenAuditLog, 'flush'> | null): Promise<void> {
+  await audit?.flush()
   // A store that is down will hardly come back while we wait for it.
   if (store.status().state === 'unavailable') await store.close(0)
   else await store.close()

@@ -8,12 +8,14 @@ export interface Config {
   readonly data: string
   /** A loopback address, for nothing authenticates callers yet; port 0 lets the system choose. @default `127.0.0.1:50051` */
   readonly listen: { readonly host: string; readonly port: number }
+  /** Processes that share the port, 1 to 64; with more than one the limits hold for each of them. @default 1 */
+  readonly workers: number
   readonly audit: {
     /** Where records end up: `embedded` is chDB below `data`, `none` leaves them in the spool. @default by `clickhouseUrl` */
     readonly store: 'embedded' | 'clickhouse' | 'none'
     /** Set if and only if `store` is `clickhouse`; may hold a password, so never printed. */
     readonly clickhouseUrl: string | null
-    /** Largest spool, in bytes; beyond it every call is denied. 1 MiB to 1 PiB. @default 10 GiB */
+    /** Largest spool, in bytes, of all workers together; beyond it every call is denied. 1 MiB a worker to 1 PiB. @default 10 GiB */
     readonly spoolMaxBytes: number
   }
   readonly limits: {
@@ -63,6 +65,13 @@ export const SETTINGS = {
   policies: setting('policies', 'PORTCULLIS_POLICIES', 'policies', 'PATH', 'folder of *.policy files'),
   data: setting('data', 'PORTCULLIS_DATA', './data', 'PATH', 'folder for the audit, made when missing'),
   listen: setting('listen', 'PORTCULLIS_LISTEN', '127.0.0.1:50051', 'HOST:PORT', 'loopback address; port 0: any'),
+  workers: setting(
+    'workers',
+    'PORTCULLIS_WORKERS',
+    '1',
+    'COUNT',
+    'processes that share the port, 1 to 64; a connection stays with one',
+  ),
   auditStore: setting(
     'audit-store',
     'PORTCULLIS_AUDIT_STORE',
@@ -143,6 +152,8 @@ export const SETTINGS = {
   ),
 } as const satisfies Record<string, Setting>
 
+const MIN_SPOOL_BYTES = 1024 ** 2
+
 /**
  * Flags win over the environment, which wins over the defaults. An empty variable counts as unset.
  *
@@ -169,14 +180,20 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     text === '' ? (clickhouseUrl ? 'clickhouse' : 'embedded') : choice('embedded', 'clickhouse', 'none')(text),
   )
   if (store === 'clickhouse' && clickhouseUrl === null) problems.add('the audit store clickhouse needs CLICKHOUSE_URL')
+  const workers = read('workers', integer(1, 64))
+  const spoolMaxBytes = read('spoolMaxBytes', integer(MIN_SPOOL_BYTES, 1024 ** 5))
+  if (workers !== undefined && spoolMaxBytes !== undefined && spoolMaxBytes < workers * MIN_SPOOL_BYTES) {
+    problems.add(`the audit spool of ${spoolMaxBytes} bytes is shared by ${workers} workers, and each needs 1 MiB`)
+  }
   const config = {
     policies: read('policies', text),
     data: read('data', text),
     listen: read('listen', loopbackAddress),
+    workers,
     audit: {
       store,
       clickhouseUrl: store === 'clickhouse' ? clickhouseUrl : null,
-      spoolMaxBytes: read('spoolMaxBytes', integer(1024 ** 2, 1024 ** 5)),
+      spoolMaxBytes,
     },
     limits: {
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import { type App, startApp } from './app.js'
+import { type Server, startApp } from './app.js'
 import { type Config, ConfigError, readConfig } from './config.js'
 import { escapeUnseen } from './model/unseen.js'
-import { createLog } from './telemetry/log.js'
+import { logToStandardError } from './telemetry/log.js'
+import { startWorkers } from './workers.js'
 
 /**
  * Runs the server until a signal ends it: SIGTERM or SIGINT drains, a second one ends at once, SIGHUP reloads the policies.
@@ -20,50 +21,53 @@ export async function serve(argv: readonly string[], env: NodeJS.ProcessEnv = pr
     printError(error.message)
     return 2
   }
-  const format = config.log.format === 'auto' ? (process.stderr.isTTY ? 'text' : 'json') : config.log.format
-  const log = createLog({
-    level: config.log.level,
-    format,
-    write: (line) => process.stderr.write(line),
-    nowMs: () => Date.now(),
-  })
+  const log = logToStandardError(config.log)
   // Handlers before the start: a signal while the server starts must not kill it half open.
   const stopped = new Promise<NodeJS.Signals>((stop) => {
     process.once('SIGTERM', stop)
     process.once('SIGINT', stop)
   })
-  const app = await startApp(config, log).catch((error: unknown) => {
+  const start = config.workers === 1 ? startApp : startWorkers
+  const server = await start(config, log).catch((error: unknown) => {
     printError(error instanceof Error ? error.message : String(error))
     log.debug('could not start', { cause: error instanceof Error ? error : new Error(String(error)) })
     return null
   })
-  if (app === null) return 1
+  if (server === null) return 1
 
-  process.on('SIGHUP', () => void app.reload())
-  const { revision, counts } = app.live
-  log.info('serving', { address: app.address, revision, ...counts, pid: process.pid })
-  if (config.log.format !== 'json') process.stdout.write(banner(app, config))
+  process.on('SIGHUP', () => void server.reload())
+  const { revision, counts } = server.live
+  const { workers } = config
+  log.info('serving', {
+    address: server.address,
+    revision,
+    ...counts,
+    pid: process.pid,
+    ...(workers > 1 && { workers }),
+  })
+  if (config.log.format !== 'json') process.stdout.write(banner(server, config))
 
-  const signal = await stopped
-  log.info('draining', { signal, ...app.underWay, drainMs: config.drainMs })
+  const failure = server.failed?.then((why) => ({ why })) ?? new Promise<never>(() => undefined)
+  const end = await Promise.race([stopped.then((signal) => ({ signal })), failure])
+  if ('why' in end) log.error('the server cannot go on', end)
+  log.info('draining', { ...end, ...server.underWay, drainMs: config.drainMs })
   const force = (): void => {
     log.warn('ended by a second signal, calls under way were cut off')
     process.exit(1)
   }
   process.once('SIGTERM', force)
   process.once('SIGINT', force)
-  const inTime = await app.close()
+  const inTime = await server.close()
   if (inTime) log.info('stopped')
   else log.warn('stopped, calls under way were cut off', { drainMs: config.drainMs })
-  return inTime ? 0 : 1
+  return inTime && !('why' in end) ? 0 : 1
 }
 
 function printError(message: string): void {
   for (const line of message.split('\n')) process.stderr.write(`portcullis: ${escapeUnseen(line)}\n`)
 }
 
-function banner(app: App, config: Config): string {
-  const { revision, counts } = app.live
+function banner({ address, live: { revision, counts } }: Server, config: Config): string {
   const store = { embedded: 'chDB, embedded', clickhouse: 'ClickHouse server', none: 'none: records stay in the spool' }
   const call = {
     agent: { id: 'support-1' },
@@ -72,10 +76,11 @@ function banner(app: App, config: Config): string {
     arguments_struct: { order_id: 'A1', amount: 450 },
   }
   const rows = [
-    ['listens on', `${app.address} (gRPC, this machine only, callers are not authenticated)`],
+    ['listens on', `${address} (gRPC, this machine only, callers are not authenticated)`],
     ['policies', `${resolve(config.policies)}, reloaded when they change`],
     ['revision', revision],
     ['holds', `rules ${counts.rules}, policies ${counts.policies}, tools ${counts.tools}, tenants ${counts.tenants}`],
+    ...(config.workers > 1 ? [['workers', `${config.workers}; a connection stays with one`]] : []),
     ['data', resolve(config.data)],
     ['audit', store[config.audit.store]],
   ]
@@ -85,8 +90,8 @@ function banner(app: App, config: Config): string {
     ...rows.map(([name = '', value = '']) => `  ${name.padEnd(11)} ${escapeUnseen(value)}`),
     '',
     'Ask it, from another terminal:',
-    `  npx portcullis decide --server ${app.address} --agent support-1 --tool issue_refund --env prod --args '{"order_id":"A1","amount":450}'`,
-    `  grpcurl -plaintext -d '${JSON.stringify(call)}' ${app.address} portcullis.v1.DecisionService/Decide`,
+    `  npx portcullis decide --server ${address} --agent support-1 --tool issue_refund --env prod --args '{"order_id":"A1","amount":450}'`,
+    `  grpcurl -plaintext -d '${JSON.stringify(call)}' ${address} portcullis.v1.DecisionService/Decide`,
     '',
     'Stop it with Ctrl-C.',
     '',

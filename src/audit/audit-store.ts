@@ -41,6 +41,8 @@ export interface RunningAuditStore {
   status(): AuditStoreStatus
   /** Resolves when everything that is in the spool now is in the store; waits as long as that takes. */
   drain(): Promise<void>
+  /** Starts the shipper process again: it learns which spools there are, and whose, when it starts. */
+  restart(): void
   /** Ships what is in the spool for at most `drainMs`, then stops. What is left is shipped at the next start. @default 5_000 */
   close(drainMs?: number): Promise<void>
 }
@@ -67,6 +69,7 @@ export async function startAuditStore(options: AuditStoreOptions): Promise<Runni
     queries: auditQueries((sql, params, limits) => shipper.query(sql, params, limits), databaseOf(url)),
     status: () => statusOf(shipper, url),
     drain: () => shipper.drain(),
+    restart: () => shipper.restart(),
     close: (drainMs = 5_000) => shipper.close(drainMs),
   }
 }

@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Keeps other servers off a data folder until it is released or the process ends, however it ends. */
 export interface DataFolderLock {
@@ -13,9 +14,13 @@ export class DataFolderError extends Error {
   override readonly name = 'DataFolderError'
 }
 
+/** Another process has the folder. */
+class InUse extends DataFolderError {}
+
 const SOCKET = 'lock.sock'
 /** How long a holder gets to say its process id; it holds the folder whether it answers or not. */
 const ANSWER_MS = 1_000
+const LOOK_AGAIN_MS = 50
 
 /**
  * Makes the folder when it is missing and locks it. Throws {@link DataFolderError} when another process has it, or when it
@@ -25,9 +30,23 @@ const ANSWER_MS = 1_000
  * process id in it can. On Linux a socket in the abstract namespace, named after the folder's inode, is taken first: no two
  * processes can have it, so taking over the socket file that a killed process left is safe. The file is what processes
  * in other network namespaces (a second container on the same volume) see.
+ *
+ * @param waitMs how long to wait for a holder that is about to end. @default 0
  */
-export async function lockDataFolder(path: string): Promise<DataFolderLock> {
+export async function lockDataFolder(path: string, waitMs = 0): Promise<DataFolderLock> {
   const folder = prepare(path)
+  const deadline = performance.now() + waitMs
+  for (;;) {
+    try {
+      return await lock(folder)
+    } catch (error) {
+      if (!(error instanceof InUse) || performance.now() >= deadline) throw error
+      await sleep(LOOK_AGAIN_MS)
+    }
+  }
+}
+
+async function lock(folder: string): Promise<DataFolderLock> {
   const servers: Server[] = []
   // A socket's path may have 107 bytes and a folder's has no such limit, so Linux goes through a descriptor of the folder. It
   // stays open as long as the socket: closing the socket removes its file by that path.
@@ -143,8 +162,8 @@ function askHolder(path: string): Promise<string | null> {
   })
 }
 
-function inUse(folder: string, holder: string): DataFolderError {
-  return new DataFolderError(
+function inUse(folder: string, holder: string): InUse {
+  return new InUse(
     `the data folder ${folder} is in use by ${holder}; stop that one, or give this one a data folder of its own`,
   )
 }

@@ -18,6 +18,25 @@ export interface LogOptions {
 /** Longer values are cut: a log line is not the place for an agent's 256 KiB of arguments. */
 const MAX_VALUE_CHARACTERS = 8_192
 
+/**
+ * A log to standard error: `auto` is text on a terminal and JSON elsewhere.
+ *
+ * @param always fields of every line, such as the number of the process
+ */
+export function logToStandardError(
+  settings: { readonly level: LogLevel; readonly format: LogOptions['format'] | 'auto' },
+  always: LogFields = {},
+): Log {
+  const format = settings.format === 'auto' ? (process.stderr.isTTY ? 'text' : 'json') : settings.format
+  const write = (line: string): void => void process.stderr.write(line)
+  const log = createLog({ level: settings.level, format, write, nowMs: () => Date.now() })
+  const writer =
+    (level: LogLevel): Log['info'] =>
+    (event, fields) =>
+      log[level](event, { ...always, ...fields })
+  return { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') }
+}
+
 export function createLog(options: LogOptions): Log {
   const least = LOG_LEVELS.indexOf(options.level ?? 'info')
   const line = options.format === 'json' ? jsonLine : textLine

@@ -27,8 +27,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'pdp.ts': ['identity', 'tenants', 'compiler', 'engine', 'state', 'approvals', 'telemetry'],
   'config.ts': [],
 }
-/** app.ts alone wires everything; main.ts turns configuration and signals into its calls. */
-const UNBOUND = new Set(['app.ts', 'main.ts'])
+/** app.ts alone wires everything; main.ts turns configuration and signals into its calls, workers.ts does so for several processes. */
+const UNBOUND = new Set(['app.ts', 'main.ts', 'worker.ts', 'workers.ts'])
 
 const SRC = resolve('src')
 

@@ -8,6 +8,7 @@ t.test('defaults', (t) => {
     policies: 'policies',
     data: './data',
     listen: { host: '127.0.0.1', port: 50_051 },
+    workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
     limits: {
       maxConcurrentStreams: 1_000,
@@ -65,6 +66,15 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
     [],
     { PORTCULLIS_DRAIN_MS: '5s' },
     'PORTCULLIS_DRAIN_MS: `5s` is no whole number from 0 to 600000',
+  ],
+  'no workers': [['--workers', '0'], {}, '--workers: `0` is no whole number from 1 to 64'],
+  'too many workers': [[], { PORTCULLIS_WORKERS: '65' }, 'PORTCULLIS_WORKERS: `65` is no whole number from 1 to 64'],
+  'workers as a word': [['--workers', 'auto'], {}, '--workers: `auto` is no whole number from 1 to 64'],
+  'workers of less than nothing': [['--workers=-1'], {}, '--workers: `-1` is no whole number from 1 to 64'],
+  'a spool too small for its workers': [
+    ['--workers', '3', '--audit-spool-max-bytes', '2097152'],
+    {},
+    'the audit spool of 2097152 bytes is shared by 3 workers, and each needs 1 MiB',
   ],
   'number out of range': [['--drain-ms=600001'], {}, '--drain-ms: `600001` is no whole number from 0 to 600000'],
   'choice that is none': [['--log-level', 'loud'], {}, '--log-level: `loud` is none of debug, info, warn, error'],

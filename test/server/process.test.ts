@@ -1,10 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Client, credentials, status } from '@grpc/grpc-js'
 import t from 'tap'
 import { connect, type DecideRequest, PortcullisError } from '../../sdk/typescript/client.js'
@@ -13,52 +10,11 @@ import { openAuditFolder } from '../../src/audit/index.js'
 import { readConfig } from '../../src/config.js'
 import type { StoredEvent } from '../../src/model/audit-queries.js'
 import { lockDataFolder } from '../../src/store/data-folder.js'
+import { type Child, run, serving, type Teardown } from './child.js'
 import { POLICY, startServer, TestLog, tempFolder } from './harness.js'
-
-const CHILD = fileURLToPath(new URL('serve-child.js', import.meta.url))
 
 const allowed = { agent: { id: 'support-1' }, tool: 'read_order', environment: 'prod', arguments: { order_id: 'A1' } }
 const denied = { ...allowed, tool: 'delete_customer', arguments: { customer_id: 'C1' } }
-
-interface Child {
-  readonly process: ChildProcess
-  /** What the child printed on standard error, line by line. */
-  readonly errors: string[]
-  readonly exit: Promise<number | null>
-  /** The fields of the first line of the log with this event. */
-  logged(event: string): Promise<Readonly<Record<string, unknown>>>
-}
-
-interface Teardown {
-  teardown(work: () => unknown): void
-}
-
-function run(t: Teardown, argv: readonly string[], uid: number | null = null): Child {
-  const args = [CHILD, '--listen', '127.0.0.1:0', '--log-format', 'json', ...argv]
-  const child = spawn(process.execPath, args, {
-    env: { PATH: process.env['PATH'] },
-    ...(uid !== null && { uid }),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const errors: string[] = []
-  const lines = createInterface({ input: child.stderr! })
-  lines.on('line', (line) => errors.push(line))
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  t.teardown(() => child.kill('SIGKILL'))
-  const logged = async (event: string): Promise<Readonly<Record<string, unknown>>> => {
-    for (;;) {
-      const line = errors.find((line) => line.includes(`"event":"${event}"`))
-      if (line) return JSON.parse(line)
-      const ended = await Promise.race([once(lines, 'line').then(() => false), exit.then(() => true)])
-      if (ended) throw new Error(`ended without \`${event}\`: ${errors.join('\n')}`)
-    }
-  }
-  return { process: child, errors, exit, logged }
-}
-
-async function serving(child: Child): Promise<string> {
-  return String((await child.logged('serving'))['address'])
-}
 
 const policiesOf = (t: Teardown): string => tempFolder(t, { 'support.policy': POLICY })
 

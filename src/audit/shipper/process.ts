@@ -66,6 +66,11 @@ export class ShipperProcess {
     await this.#askUntil(Number.POSITIVE_INFINITY, (id) => ({ type: 'drain', id }))
   }
 
+  /** Ends the process, which is started again. */
+  restart(): void {
+    this.#child?.kill('SIGKILL')
+  }
+
   /** Ships what is in the spool for at most `drainMs`, then ends the process. */
   async close(drainMs: number): Promise<void> {
     if (this.#closing) return

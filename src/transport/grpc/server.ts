@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { Server, ServerCredentials, type ServerOptions, type ServiceDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
@@ -8,6 +8,7 @@ import { type ConnectionLimits, Connections } from './connections.js'
 import { type DecisionServiceDeps, decisionHandlers } from './decision-service.js'
 import { InFlight } from './in-flight.js'
 import { LIMITS } from './limits.js'
+import { listen } from './listen.js'
 import { AUDIT_SERVICE, auditService, DECISION_SERVICE, decisionService, packageDefinition } from './proto.js'
 
 export interface GrpcServerOptions
@@ -41,7 +42,7 @@ export class GrpcServer {
    * We listen and hand connections over: without channelz the library forgets its connections and cannot cut them, and it
    * words a taken port as `No address added`.
    */
-  readonly #listener = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+  readonly #listener = createServer({ noDelay: true }, (socket) => this.accept(socket))
   readonly #connections: Connections
   readonly #injector: ConnectionInjector
 
@@ -76,10 +77,13 @@ export class GrpcServer {
    * @throws when the address is taken or not this machine's
    */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#listener.once('error', (error) => reject(listenError(host, port, error)))
-      this.#listener.listen(port, host, () => resolve((this.#listener.address() as AddressInfo).port))
-    })
+    return listen(this.#listener, host, port)
+  }
+
+  /** Serves a connection that was accepted here, or by another process that listens for this one. */
+  accept(socket: Socket): void {
+    if (this.#inFlight.draining.aborted) socket.destroy()
+    else if (this.#connections.add(socket)) this.#injector.injectConnection(socket)
   }
 
   setServing(serving: boolean): void {
@@ -118,10 +122,6 @@ export class GrpcServer {
     this.#connections.close()
   }
 
-  #accept(socket: Socket): void {
-    if (this.#connections.add(socket)) this.#injector.injectConnection(socket)
-  }
-
   /** The library leaves watches of health open for ever, which would hold up every drain to its deadline. */
   #addHealth(): void {
     const { draining } = this.#inFlight
@@ -152,17 +152,4 @@ function agesOf({ maxConnectionAgeMs = 0, connectionGraceMs = 0 }: GrpcServerOpt
 interface HealthWatch {
   end(): void
   on(event: 'cancelled', listener: () => void): void
-}
-
-const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there',
-  EADDRNOTAVAIL: "it is none of this machine's addresses",
-  EACCES: 'this user may not listen there',
-  ENOTFOUND: 'the name does not resolve',
-}
-
-function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  const why = LISTEN_PROBLEMS[cause.code ?? ''] ?? cause.message
-  return new Error(`cannot listen on \`${address}\`: ${why}; choose another address with --listen`, { cause })
 }
