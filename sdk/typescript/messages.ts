@@ -86,12 +86,10 @@ export interface ApprovalGroup {
   readonly role: string
   readonly where: readonly AttributeMatch[]
 }
-/** At most one of the values is set; without one nobody counts. */
 export interface AttributeMatch {
   readonly attribute: string
-  readonly text?: string
-  readonly number?: number
-  readonly flag?: boolean
+  /** JSON: a text, a number, `true` or `false`; `null` where nobody counts. */
+  readonly valueJson: string
 }
 export interface ArgumentPath {
   readonly steps: readonly string[]

@@ -69,16 +69,7 @@ function requirement(of: ApprovalRequirement): JsonObject {
 }
 
 function attribute({ attribute, value }: AttributeMatch): JsonObject {
-  switch (typeof value) {
-    case 'string':
-      return { attribute, text: value }
-    case 'number':
-      return { attribute, number: value }
-    case 'boolean':
-      return { attribute, flag: value }
-    default:
-      return { attribute }
-  }
+  return { attribute, value_json: JSON.stringify(value) }
 }
 
 function nearMiss(miss: NearMiss): JsonObject {

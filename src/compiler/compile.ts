@@ -157,7 +157,7 @@ class Compilation {
       const tool = this.#tools.get(name)
       return tool === undefined ? -1 : this.#strings.add(packTool(tool))
     })
-    const receipts = [...rows.keys()].filter((row) => this.#tools.get(rows[row]!)?.receipt === true)
+    const receipts = rows.map((name) => (this.#tools.get(name)?.receipt === true ? 1 : 0))
     const tools = this.#vocabulary.tools.finish(tags, this.#strings)
     const image: PolicyImage = {
       revision,
@@ -169,7 +169,7 @@ class Compilation {
       environments: this.#vocabulary.environments.finish(new Map(), this.#strings),
       demands: demands.finish(),
       declarations: Int32Array.from(declarations),
-      receipts: Int32Array.from(receipts),
+      receipts: Uint8Array.from(receipts.includes(1) ? receipts : []),
       always: Int32Array.from(this.#always, (_, at) => drafts.length + at),
       // Last, for the other sections add their texts.
       strings: this.#strings.finish(),

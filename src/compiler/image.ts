@@ -23,8 +23,8 @@ export interface PolicyImage {
   readonly demands: Int32Array<ArrayBuffer>
   /** By row of the tools: the text of its declaration, or -1. */
   readonly declarations: Int32Array<ArrayBuffer>
-  /** Rows of the tools whose every ALLOW carries a receipt, ascending. */
-  readonly receipts: Int32Array<ArrayBuffer>
+  /** By row of the tools: 1 where every ALLOW carries a receipt. Empty where none does. */
+  readonly receipts: Uint8Array<ArrayBuffer>
   /** Entries that are defaults of policies that speak for every call. */
   readonly always: Int32Array<ArrayBuffer>
 }

@@ -53,8 +53,7 @@ export class PolicySet {
   readonly #declarations: Int32Array
   readonly #declared = new Map<number, DeclaredTool>()
   readonly #hasDeclarations: boolean
-  /** Rows of tools. */
-  readonly #receipts: ReadonlySet<number>
+  readonly #receipts: Uint8Array
   readonly #alwaysEntries: Int32Array
   #always: Always | null = null
 
@@ -75,7 +74,7 @@ export class PolicySet {
     this.answers = new Answers()
     this.#declarations = image.declarations
     this.#hasDeclarations = image.declarations.some((text) => text >= 0)
-    this.#receipts = new Set(image.receipts)
+    this.#receipts = image.receipts
     this.#alwaysEntries = image.always
   }
 
@@ -91,7 +90,7 @@ export class PolicySet {
 
   /** Whether every ALLOW of the tool must carry a signed receipt. Costs next to nothing where no tool wants one. */
   wantsReceipt(tool: string): boolean {
-    return this.#receipts.size > 0 && this.#receipts.has(this.tools.rowOf(tool))
+    return this.#receipts.length > 0 && this.#receipts[this.tools.rowOf(tool)] === 1
   }
 
   /** Every declared tool, by name. */

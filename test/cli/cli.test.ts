@@ -297,6 +297,23 @@ policies sha256:…
   )
 })
 
+t.test('explain: who is asked, and what they may do', async (t) => {
+  const policy = `policy p authors [zoe]
+rule R {
+  require approval from 2 of lead (region = args.region, floor = args.floor) then from cfo within 5m not by author
+    reason required may edit args.amount may remember exact for 1h may remember args.to, args.cc for 1h break glass by boss
+}`
+  const dir = t.testdir({ 'a.policy': policy })
+  const run = await inProcess(['explain', '-p', dir, '--tool', 'x', '--args', '{"region":"\\u001b[31meu"}'])
+  t.equal(run.code, 0)
+  t.match(
+    run.out,
+    '  2 of lead (region = "\\u001b[31meu", floor that nobody has), then cfo within 300 s (not by zoe; approval and rejection ' +
+      'with a reason; may edit args.amount; may remember exact for 3600 s; may remember args.to, args.cc for 3600 s; ' +
+      'boss may break the glass)\n',
+  )
+})
+
 t.test('explain-index: a table, and --no-scan', async (t) => {
   const every = `${GOOD}\nrule EVERY {\n  when exists args.sql and lower(args.sql) contains "drop"\n  deny\n}\n`
   const dir = t.testdir({ indexed: { 'a.policy': GOOD }, scanning: { 'a.policy': every } })

@@ -75,6 +75,14 @@ const LAYOUTS: Record<string, readonly [before: string, after: string]> = {
     `rule A { when args.${'a'.repeat(40)} == 1 and (args.b == 2 or args.c == 3 and args.d == 4) and args.${'e'.repeat(40)} == 5 deny }`,
     `rule A {\n  when args.${'a'.repeat(40)} == 1\n    and (args.b == 2 or (args.c == 3 and args.d == 4))\n    and args.${'e'.repeat(40)} == 5\n  deny\n}\n`,
   ],
+  'a long approval gets a line for each later stage and each option': [
+    'policy p authors [ann,"bob b"]\nrule A { require approval from a(x=args.y,"odd name"=-1)and 2 of b then from c if args.n>1_000 reason required on approval may remember exact for 90m may edit args.n,args["odd name"] not by author }',
+    'policy p\nauthors [ann, "bob b"]\n\nrule A {\n  require approval from a (x = args.y, "odd name" = -1) and 2 of b\n    then from c if args.n > 1_000\n    not by author\n    reason required on approval\n    may edit args.n, args["odd name"]\n    may remember exact for 1h30m\n}\n',
+  ],
+  'a tool that wants receipts says so last': [
+    'tool x{}receipt\ntool y {a:string} tags[b] receipt',
+    'tool x {}            receipt\ntool y { a: string } tags [b] receipt\n',
+  ],
   'a quantifier that comes last needs no parentheses': [
     'rule A { when (exists args.to and (any r in args.to: r == "x")) deny }',
     'rule A {\n  when exists args.to and any r in args.to: r == "x"\n  deny\n}\n',

@@ -60,6 +60,53 @@ t.test('the three outcomes', async (t) => {
   })
 })
 
+t.test('all that an approval clause says is on the wire', async (t) => {
+  const policy = `policy p authors [zoe, adam]
+rule R {
+  require approval from 2 of lead (region = args.region, level = "senior", floor = args.floor) then from cfo if args.amount > 5
+    within 1h else escalate to ceo escalate to head after 5m valid for 2h not by requester not by author
+    reason required on rejection may edit args.amount, args.to.name may remember exact for 1h
+    may remember args.amount for 8h at most 10 times break glass by incident
+}`
+  const { client } = await startServer(t, { argv: [], policies: { 'p.policy': policy } })
+  const answer = await client.decide({ ...refund, arguments: { region: 'eu', amount: 5 } })
+  t.strictSame(answer.approval?.requirements, [
+    {
+      ruleIds: ['R'],
+      stages: [
+        {
+          from: [
+            {
+              count: 2,
+              role: 'lead',
+              where: [
+                { attribute: 'region', valueJson: '"eu"' },
+                { attribute: 'level', valueJson: '"senior"' },
+                { attribute: 'floor', valueJson: 'null' },
+              ],
+            },
+          ],
+        },
+      ],
+      withinMs: 3_600_000,
+      onTimeoutEscalateTo: 'ceo',
+      escalations: [{ role: 'head', afterMs: 300_000 }],
+      validForMs: 7_200_000,
+      notByRequester: true,
+      isException: false,
+      barred: ['adam', 'zoe'],
+      reasonOnApproval: false,
+      reasonOnRejection: true,
+      mayEdit: [{ steps: ['amount'] }, { steps: ['to', 'name'] }],
+      mayRemember: [
+        { scope: 'exact', paths: [], forMs: 3_600_000, mostUses: 0 },
+        { scope: 'fields', paths: [{ steps: ['amount'] }], forMs: 28_800_000, mostUses: 10 },
+      ],
+      breakGlass: 'incident',
+    },
+  ])
+})
+
 t.test('both forms of arguments, one decision and one digest', async (t) => {
   const { client } = await startServer(t, { argv: [] })
   const plain = { order_id: 'Ä\u0000"', amount: 450.5, extra: [null, true, { b: -0, a: '' }] }

@@ -21,6 +21,8 @@ const MAX_MS = 30 * 24 * 60 * MINUTE_MS
 const MAX_GRANT_MS = 8 * 60 * MINUTE_MS
 const MAX_GRANT_USES = 1_000
 const MAX_VOTERS = 100
+/** Characters of an attribute; a longer text of a call is nobody's attribute. */
+const MAX_ATTRIBUTE = 256
 
 type Report = (code: Code, span: Span, message: string, hint?: string) => void
 
@@ -156,6 +158,11 @@ function checkAttributeValue(value: Expr, expressions: ExpressionSurroundings, r
   const isReference = value.kind === 'reference' && ATTRIBUTE_ROOTS.has(value.root)
   if (!isLiteral && !isReference) {
     report('POL2310', value.span, 'an attribute is compared with a constant or with a part of the call', hint)
+    return
+  }
+  if (value.kind === 'literal' && String(value.value).length > MAX_ATTRIBUTE) {
+    const message = `nobody has an attribute of more than ${MAX_ATTRIBUTE} characters`
+    report('POL2310', value.span, message, 'compare with a shorter text')
     return
   }
   const type = typeOfValue(value, expressions)

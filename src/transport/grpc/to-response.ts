@@ -91,16 +91,7 @@ function toStage({ from }: ApprovalStage): object {
 }
 
 function toAttributeMatch({ attribute, value }: AttributeMatch): object {
-  switch (typeof value) {
-    case 'string':
-      return { attribute, text: value }
-    case 'number':
-      return { attribute, number: value }
-    case 'boolean':
-      return { attribute, flag: value }
-    default:
-      return { attribute }
-  }
+  return { attribute, valueJson: JSON.stringify(value) }
 }
 
 function toPath(steps: ArgumentPath): object {
