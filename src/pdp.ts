@@ -169,8 +169,8 @@ export class Pdp {
   #decideAndRecord(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
     const answer = this.#evaluate(call, question, live, nowMs, this.#deps.newId(nowMs))
     if (answer.decision.outcome === 'REQUIRE_APPROVAL' && this.#deps.approvals !== null) {
-      this.#settle(this.#deps.approvals, call, question, answer, nowMs, take)
-    } else this.#record(call, question, answer, nowMs, take)
+      this.#settle(this.#deps.approvals, call, question, answer, live, nowMs, take)
+    } else this.#conclude(call, question, answer, live, nowMs, take)
   }
 
   /** Asks people, or uses what they said. The request is in the store before the answer is recorded or leaves. */
@@ -179,10 +179,12 @@ export class Pdp {
     call: Call,
     question: Question,
     answer: Answer,
+    live: Snapshot,
     nowMs: number,
     take: AnswerTaker,
   ): void {
-    const settled = (decision: Decision): void => this.#record(call, question, { ...answer, decision }, nowMs, take)
+    const settled = (decision: Decision): void =>
+      this.#conclude(call, question, { ...answer, decision }, live, nowMs, take)
     approvals.settle(call, answer.decision, question.approvalId).then(settled, (cause: unknown) => {
       this.#deps.log.warn('approvals cannot be asked', { cause: toError(cause) })
       settled(
@@ -191,34 +193,44 @@ export class Pdp {
     })
   }
 
-  #record(call: Call, question: Question, answer: Answer, nowMs: number, take: AnswerTaker): void {
+  #conclude(call: Call, question: Question, answer: Answer, live: Snapshot, nowMs: number, take: AnswerTaker): void {
+    const { outcome, reasonCode } = answer.decision
+    const wantsReceipt =
+      outcome === 'ALLOW' &&
+      (question.wantReceipt ||
+        (reasonCode === 'APPROVED' && this.#deps.receipts !== null) ||
+        live.policySetOf(call.tenant).wantsReceipt(call.tool))
+    if (wantsReceipt) this.#signAndRecord(call, answer, nowMs, take)
+    else this.#record(call, answer, nowMs, take)
+  }
+
+  #record(call: Call, answer: Answer, nowMs: number, take: AnswerTaker): void {
     const record = toRecord(call, answer, nowMs)
     const { outcome } = answer.decision
     // What approvals say is on the store's disk already, so the record of its use must not be weaker.
     const isPlain = outcome === 'ALLOW' && answer.decision.reasonCode !== 'APPROVED'
     this.#deps.audit.record(record, isPlain ? 'written' : 'fsync', (failure) => {
-      if (failure !== null) take(this.#refuseUnaudited(answer, failure))
-      else if (outcome === 'ALLOW') this.#withReceipt(call, question, this.#audited(answer), nowMs, take)
-      else take(this.#audited(answer))
+      take(failure === null ? this.#audited(answer) : this.#refuseUnaudited(answer, failure))
     })
   }
 
-  /** An ALLOW with the receipt that somebody asked for; a server that cannot sign one does not let the call through. */
-  #withReceipt(call: Call, question: Question, answer: Answer, nowMs: number, take: AnswerTaker): void {
-    const { receipts } = this.#deps
-    const { reasonCode, opened, policyRevision } = answer.decision
-    if (receipts === null || !(question.wantReceipt || reasonCode === 'APPROVED')) {
-      take(answer)
-      return
+  /** Signs first, so that what is recorded is what is answered: an ALLOW whose receipt cannot be had is none. */
+  #signAndRecord(call: Call, answer: Answer, nowMs: number, take: AnswerTaker): void {
+    const { opened, policyRevision } = answer.decision
+    const claims = {
+      decisionId: answer.decisionId,
+      call,
+      policyRevision,
+      approvalId: opened?.id ?? '',
+      issuedMs: nowMs,
     }
-    const { decisionId } = answer
-    const approvalId = opened?.id ?? ''
-    receipts.sign({ decisionId, call, policyRevision, approvalId, issuedMs: nowMs }).then(
-      (receipt) => take({ ...answer, receipt }),
+    const signed = this.#deps.receipts?.sign(claims) ?? Promise.reject(new Error('this server signs no receipts'))
+    signed.then(
+      (receipt) => this.#record(call, { ...answer, receipt }, nowMs, take),
       (cause: unknown) => {
         this.#deps.log.error('a receipt could not be signed', { cause: toError(cause) })
         const reason = 'the receipt that this call needs could not be signed; ask again with another request_id'
-        take({ ...answer, decision: denied(answer.decision, 'RECEIPT_UNAVAILABLE', reason) })
+        this.#record(call, { ...answer, decision: denied(answer.decision, 'RECEIPT_UNAVAILABLE', reason) }, nowMs, take)
       },
     )
   }
@@ -277,7 +289,7 @@ export class Pdp {
     }
     if (answer.decision.outcome === 'DENY') return answer
     const reason = 'the decision could not be recorded, and an unrecorded call is not let through'
-    return { ...answer, decision: denied(answer.decision, 'AUDIT_UNAVAILABLE', reason) }
+    return { ...answer, decision: denied(answer.decision, 'AUDIT_UNAVAILABLE', reason), receipt: '' }
   }
 }
 

@@ -17,6 +17,11 @@ import { TestLog } from '../server/harness.js'
 const POLICY = `policy support "Support"
 default allow
 
+tool pay { amount: number } receipt
+tool read {}
+tool delete_customer {}
+tool issue_refund {}
+
 rule NO_DELETE "Never" {
   on tool delete_customer
   deny
@@ -190,7 +195,7 @@ t.test('an approved call is on record, safely, before it is let through with its
   const receipts: ReceiptSigner = {
     sign: async (claim) => {
       claims.push(claim)
-      t.equal(bench.records.length, 1, 'the record first')
+      t.equal(bench.records.length, claims.length - 1, 'signed first: what is recorded is what is answered')
       return 'receipt'
     },
   }
@@ -220,4 +225,12 @@ t.test('receipts come with ALLOW when asked for, and an ALLOW without one that w
     receipt: '',
     decision: { outcome: 'DENY', reasonCode: 'RECEIPT_UNAVAILABLE' },
   })
+  t.match(bench.records.at(-1)?.record.decision, { outcome: 'DENY', reasonCode: 'RECEIPT_UNAVAILABLE' })
+})
+
+t.test('a tool whose declaration asks for receipts gets none of its calls through without', async (t) => {
+  const receipts: ReceiptSigner = { sign: () => Promise.resolve('receipt') }
+  t.equal((await new Bench({ receipts }).ask('pay')).receipt, 'receipt')
+  const without = await new Bench({}).ask('pay')
+  t.match(without, { receipt: '', decision: { outcome: 'DENY', reasonCode: 'RECEIPT_UNAVAILABLE' } })
 })
