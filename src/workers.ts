@@ -151,7 +151,9 @@ class Workers {
     for (const worker of this.#running.values()) {
       if (worker.isReady && (chosen === null || worker.connections < chosen.connections)) chosen = worker
     }
-    if (chosen === null) this.#keepWaiting(socket)
+    // One more than it takes, so that it says in its log that it has too many; not more, for it may not take any.
+    if (chosen !== null && chosen.connections > this.#config.limits.maxConnections) socket.destroy()
+    else if (chosen === null) this.#keepWaiting(socket)
     else {
       this.#running.delete(chosen.number)
       this.#running.set(chosen.number, chosen)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
@@ -24,8 +24,13 @@ function connections(t: Teardown, address: string, count: number): readonly Port
   })
 }
 
-function start(t: Teardown, workers: number, data: string, argv: readonly string[] = []): Child {
-  const policies = tempFolder(t, { 'support.policy': POLICY })
+function start(
+  t: Teardown,
+  workers: number,
+  data: string,
+  argv: readonly string[] = [],
+  policies = tempFolder(t, { 'support.policy': POLICY }),
+): Child {
   const paths = ['--policies', policies, '--data', data, '--workers', String(workers), '--log-level', 'debug']
   return run(t, [...paths, ...(argv.includes('--audit-store') ? [] : ['--audit-store', 'none']), ...argv])
 }
@@ -168,6 +173,26 @@ t.test('connections on their way to a worker that dies, or that come while none 
   await child.logged('worker ended, another one is started', { worker: 2 })
   const [waiting] = connections(t, address, 1)
   t.equal((await waiting!.decide(allowed)).outcome, 'ALLOW')
+})
+
+t.test('a worker that dies while the policies do not check comes back when they do', async (t) => {
+  const policies = tempFolder(t, { 'support.policy': POLICY })
+  const child = start(t, 2, join(tempFolder(t), 'data'), [], policies)
+  const address = await serving(child)
+  const [client] = connections(t, address, 1)
+  writeFileSync(join(policies, 'support.policy'), POLICY.replace('rule DENY_DELETE', 'rul DENY_DELETE'))
+  for (const worker of [1, 2]) await child.logged('policies refused, the last good ones stay live', { worker })
+  process.kill(await pidOf(child, 1), 'SIGKILL')
+  const isRefused = (line: string): boolean => line.includes('another one is started') && line.includes('"why"')
+  await until(() => child.errors.some(isRefused))
+  t.match(JSON.parse(child.errors.find(isRefused) ?? ''), {
+    worker: 1,
+    how: 'exit code 1',
+    why: /^support\.policy:\d+:/,
+  })
+  t.equal((await client!.decide(denied)).outcome, 'DENY', 'the other one answers by the last good policies')
+  writeFileSync(join(policies, 'support.policy'), POLICY)
+  await child.logged('worker serves again', { worker: 1 })
 })
 
 t.test('workers that die again and again end the server', async (t) => {

@@ -1,17 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { auditFolders } from '../../../src/audit/folders.js'
+import { auditFolders, spoolsOf } from '../../../src/audit/folders.js'
 import { ShipperProcess } from '../../../src/audit/shipper/process.js'
 import { closedSpansSql } from '../../../src/audit/store/roll-ups.js'
 
 export interface FaultOptions {
-  /** Kills of producer and shipper together; two in three hit the shipper. */
+  /** Kills of producers and shipper together; two in three hit the shipper. */
   readonly kills: number
-  /** Records that the producer makes a second. @default 2_000 */
+  /** Producers, each with a spool of its own, as of a server of several processes. @default 1 */
+  readonly workers?: number
+  /** Records that a producer makes a second. @default 2_000 */
   readonly perSecond?: number
   /** Longest life of a process before its kill, in milliseconds. @default 1_200 */
   readonly maxLifeMs?: number
@@ -48,12 +51,15 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
   const acknowledged = new Set<string>()
   const perSecond = String(options.perSecond ?? 2_000)
   const maxLifeMs = options.maxLifeMs ?? 1_200
-  let producer = await startProducer(dataDir, perSecond, acknowledged)
-  const folders = auditFolders(dataDir)
+  const workers = options.workers ?? 1
+  const startProducer = (worker: number): Promise<ChildProcess> =>
+    runProducer([dataDir, perSecond, workers === 1 ? '' : String(worker)], acknowledged)
+  const producers: ChildProcess[] = []
+  for (let worker = 1; worker <= workers; worker++) producers.push(await startProducer(worker))
   const shipper = new ShipperProcess({
     config: {
-      spools: [folders],
-      chdbFolder: folders.chdb,
+      spools: spoolsOf(dataDir),
+      chdbFolder: auditFolders(dataDir).chdb,
       clickhouseUrl: options.clickhouseUrl ?? null,
       tuning: { flushMs: 100, pollMs: 20, keepMs: 0, maxRows: 2_000, closeMs: 50, maxBackoffMs: 500 },
     },
@@ -67,8 +73,9 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
     for (let kill = 0; kill < options.kills; kill++) {
       await sleep(Math.random() * maxLifeMs)
       if (kill % 3 === 0) {
-        await killAndWait(producer)
-        producer = await startProducer(dataDir, perSecond, acknowledged)
+        const at = producerKills % workers
+        await killAndWait(producers[at]!)
+        producers[at] = await startProducer(at + 1)
         producerKills++
       } else {
         process.kill(await pidOf(shipper), 'SIGKILL')
@@ -76,9 +83,9 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
       }
       if (kill % 10 === 9) options.onProgress?.(`${kill + 1} kills, ${acknowledged.size} acknowledged`)
     }
-    const ended = new Promise<void>((resolve) => producer.once('exit', () => resolve()))
-    producer.kill('SIGTERM')
-    await ended
+    const ended = producers.map((producer) => once(producer, 'close'))
+    for (const producer of producers) producer.kill('SIGTERM')
+    await Promise.all(ended)
     await shipper.drain()
     const counts = await count(shipper, acknowledged)
     return {
@@ -90,15 +97,15 @@ export async function runAuditFault(options: FaultOptions): Promise<FaultResult>
       seconds: Math.round((performance.now() - startedAt) / 100) / 10,
     }
   } finally {
-    producer.kill('SIGKILL')
+    for (const producer of producers) producer.kill('SIGKILL')
     await shipper.close(0)
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
 /** Resolves when the producer appends; its acknowledgements go into the set, whole lines only. */
-function startProducer(dataDir: string, perSecond: string, acknowledged: Set<string>): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [PRODUCER, dataDir, perSecond], { stdio: ['ignore', 'pipe', 'inherit'] })
+function runProducer(argv: readonly string[], acknowledged: Set<string>): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [PRODUCER, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] })
   let rest = ''
   return new Promise((resolve, reject) => {
     child.once('error', reject)
@@ -115,7 +122,7 @@ function startProducer(dataDir: string, perSecond: string, acknowledged: Set<str
 
 /** `close` and not `exit`: what it had printed has been read by then. */
 async function killAndWait(child: ChildProcess): Promise<void> {
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const closed = once(child, 'close')
   child.kill('SIGKILL')
   await closed
 }
@@ -146,12 +153,14 @@ GROUP BY seconds, start, tenant, agent_id HAVING sum(d) != 0 OR sum(a) != 0 OR s
 
 async function count(shipper: ShipperProcess, acknowledged: ReadonlySet<string>): Promise<Counts> {
   const [row] = await shipper.query(
-    'SELECT sum(stored) AS stored, sum(gaps) AS gaps, sum(duplicates) AS duplicates, max(last_seq) AS last_seq FROM audit.integrity',
+    'SELECT count() AS writers, sum(stored) AS stored, sum(gaps) AS gaps, sum(duplicates) AS duplicates, max(last_seq) AS last_seq FROM audit.integrity',
     {},
   )
   const missing = new Set(acknowledged)
   const lastSeq = Number(row?.['last_seq'] ?? 0)
-  const page = 5_000
+  const writers = Number(row?.['writers'] ?? 1)
+  // Each number once for each writer, and a query gives at most 10,000 rows.
+  const page = Math.floor(10_000 / writers)
   for (let from = 1; from <= lastSeq; from += page) {
     const rows = await shipper.query(
       'SELECT event_id FROM audit.events WHERE seq BETWEEN {from:UInt64} AND {to:UInt64}',

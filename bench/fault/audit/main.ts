@@ -1,4 +1,4 @@
-// `npm run fault -- audit --kills 150 [--json]`: SIGKILLs producers and shippers at random moments and counts what was
+// `npm run fault -- audit --kills 150 [--workers 2] [--json]`: SIGKILLs producers and shippers at random moments and counts what was
 // acknowledged against what is stored. Exit code 1 when anything is lost, stored twice or missing between.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -7,6 +7,7 @@ import { runAuditFault } from './harness.js'
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '30' },
+    workers: { type: 'string', default: '1' },
     rate: { type: 'string', default: '2000' },
     url: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -14,6 +15,7 @@ const { values } = parseArgs({
 })
 const result = await runAuditFault({
   kills: Number(values.kills),
+  workers: Number(values.workers),
   perSecond: Number(values.rate),
   clickhouseUrl: values.url ?? null,
   onProgress: (line) => {

@@ -1,10 +1,11 @@
 // The process that a fault run kills: appends records as a server would, and prints the id of each one when, and only when,
-// it was acknowledged. Arguments: data folder, records per second, bytes of a segment.
+// it was acknowledged. Arguments: data folder, records per second, number of the worker that it is (or none), bytes of a segment.
 import { openAuditLog } from '../../../src/audit/index.js'
 import { sampleRecord } from './record.js'
 
-const [dataDir = '', perSecond = '2000', segmentBytes = '262144'] = process.argv.slice(2)
-const log = openAuditLog({ dataDir, segmentBytes: Number(segmentBytes), onProblem: () => undefined })
+const [dataDir = '', perSecond = '2000', number = '', segmentBytes = '262144'] = process.argv.slice(2)
+const worker = number === '' ? null : Number(number)
+const log = openAuditLog({ dataDir, worker, segmentBytes: Number(segmentBytes), onProblem: () => undefined })
 const TICK_MS = 5
 const perTick = Math.max(1, Math.round((Number(perSecond) * TICK_MS) / 1_000))
 let made = 0
