@@ -9,6 +9,7 @@ import { type DecisionServiceDeps, decisionHandlers } from './decision-service.j
 import { InFlight } from './in-flight.js'
 import { LIMITS } from './limits.js'
 import { listen } from './listen.js'
+import { renewStreamTable } from './open-streams.js'
 import { AUDIT_SERVICE, auditService, DECISION_SERVICE, decisionService, packageDefinition } from './proto.js'
 
 export interface GrpcServerOptions
@@ -83,7 +84,10 @@ export class GrpcServer {
   /** Serves a connection that was accepted here, or by another process that listens for this one. */
   accept(socket: Socket): void {
     if (this.#inFlight.draining.aborted) socket.destroy()
-    else if (this.#connections.add(socket)) this.#injector.injectConnection(socket)
+    else if (this.#connections.add(socket)) {
+      this.#injector.injectConnection(socket)
+      renewStreamTable(socket)
+    }
   }
 
   setServing(serving: boolean): void {
