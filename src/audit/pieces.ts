@@ -3,8 +3,10 @@ import { DAY_SECONDS, HOUR_SECONDS } from './store/roll-ups.js'
 
 const DAY_MS = DAY_SECONDS * 1_000
 const HOUR_MS = HOUR_SECONDS * 1_000
-/** A period that is in more pieces than this is read row by row: it cannot be for long. */
+/** A period that is in more pieces, or made of more spans, than this is read row by row: it cannot be for long. */
 const MAX_PIECES = 100
+/** More than all days that are kept. Each is named in the statement. */
+const MAX_SPANS = 5_000
 
 /** Starts of closed spans, in milliseconds since the epoch. */
 export interface ClosedSpans {
@@ -34,7 +36,12 @@ export function cutPeriod(period: Period, closed: ClosedSpans): Pieces {
     }
   }
   const count = pieces.days.length + pieces.hours.length + pieces.rows.length
-  return count > MAX_PIECES ? { days: [], hours: [], rows: [period] } : pieces
+  const spans = countOf(pieces.days, DAY_MS) + countOf(pieces.hours, HOUR_MS)
+  return count > MAX_PIECES || spans > MAX_SPANS ? { days: [], hours: [], rows: [period] } : pieces
+}
+
+function countOf(periods: readonly Period[], length: number): number {
+  return periods.reduce((sum, { fromMs, untilMs }) => sum + (untilMs - fromMs) / length, 0)
 }
 
 /** Outside these no span is closed. */

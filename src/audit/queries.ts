@@ -9,7 +9,7 @@ import type {
 } from '../model/audit-queries.js'
 import type { Outcome } from '../model/outcome.js'
 import { isUuid, uuidv7TimeMs } from '../model/uuid.js'
-import { cutPeriod, type Pieces } from './pieces.js'
+import { cutPeriod } from './pieces.js'
 import type { QueryLimits, QueryParams, Row } from './store/audit-store.js'
 import { closedSpansSql, DAY_SECONDS, HOUR_SECONDS } from './store/roll-ups.js'
 
@@ -30,6 +30,10 @@ interface Sources {
   readonly rows: string
 }
 
+/** What a decision broke: the deciding rule, or the default that decided. */
+const RULE = "if(rule_id = '', reason_code, rule_id) AS rule"
+/** Rules that have violations in one period; far more than policies have. */
+const MAX_RULES = 1_000_000
 const COLUMNS =
   'event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, environment, agent_id, principal, session_id, request_id, tool, ' +
   'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns'
@@ -65,24 +69,54 @@ FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision')
   }
 
   async function topViolations(tenant: string, period: Period, limit: number): Promise<readonly Violation[]> {
-    const { spans, rows: rest } = await sourcesOf(period)
+    const sources = await sourcesOf(period)
+    const { spans, rows: rest } = sources
     const rows = await run(
-      `SELECT rule, policy, argMax(description, last_ts) AS description, sum(count) AS violations, uniqExactMerge(agents) AS agents FROM (
-SELECT rule, policy, violations AS count, agents, description, last_ts FROM ${database}.rule_spans
-WHERE tenant = {tenant:String} AND ${spans}
-UNION ALL SELECT if(rule_id = '', reason_code, rule_id) AS rule, policy, count(), uniqExactState(sipHash64(agent_id)),
-  argMax(rule_description, ts), max(ts)
+      `SELECT rule, policy, argMax(description, last_ts) AS description, sum(count) AS violations FROM (
+SELECT rule, policy, violations AS count, description, last_ts FROM ${database}.rule_spans WHERE tenant = {tenant:String} AND ${spans}
+UNION ALL SELECT ${RULE}, policy, count(), argMax(rule_description, ts), max(ts)
 FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' AND violation GROUP BY rule, policy)
-GROUP BY rule, policy ORDER BY violations DESC, agents DESC, policy, rule LIMIT {limit:UInt32}`,
+GROUP BY rule, policy ORDER BY violations DESC LIMIT {limit:UInt32} WITH TIES`,
       { tenant, limit: capped(limit) },
+      { maxRows: MAX_RULES },
     )
-    return rows.map((row) => ({
+    const agents = await agentsOf(tenant, sources, rows)
+    const violations = rows.map((row) => ({
       ruleId: text(row, 'rule'),
       policy: text(row, 'policy'),
       description: text(row, 'description'),
       count: number(row, 'violations'),
-      agents: number(row, 'agents'),
+      agents: agents.get(ruleKey(row)) ?? 0,
     }))
+    return violations.sort(byWeight).slice(0, capped(limit))
+  }
+
+  /** How many agents broke each of the rules, by {@link ruleKey}. Asked for these rules only: the sets are large. */
+  async function agentsOf(
+    tenant: string,
+    { spans, rows: rest }: Sources,
+    rules: readonly Row[],
+  ): Promise<ReadonlyMap<string, number>> {
+    if (rules.length === 0) return new Map()
+    const areFew = rules.length <= MAX_LIMIT
+    const chosen = areFew
+      ? ' AND (policy, rule) IN (SELECT arrayJoin(arrayZip({policies:Array(String)}, {rules:Array(String)})))'
+      : ''
+    const rows = await run(
+      `SELECT rule, policy, uniqExactMerge(agents) AS agents FROM (
+SELECT rule, policy, agents FROM ${database}.rule_agent_spans WHERE tenant = {tenant:String} AND ${spans}${chosen}
+UNION ALL SELECT ${RULE}, policy, uniqExactState(sipHash64(agent_id))
+FROM ${events} WHERE tenant = {tenant:String} AND ${rest} AND kind = 'decision' AND violation${chosen} GROUP BY rule, policy)
+GROUP BY rule, policy`,
+      {
+        tenant,
+        ...(areFew
+          ? { policies: rules.map((row) => text(row, 'policy')), rules: rules.map((row) => text(row, 'rule')) }
+          : {}),
+      },
+      { maxRows: MAX_RULES },
+    )
+    return new Map(rows.map((row) => [ruleKey(row), number(row, 'agents')]))
   }
 
   async function riskiestAgents(tenant: string, period: Period, limit: number): Promise<readonly RiskyAgent[]> {
@@ -121,38 +155,25 @@ GROUP BY agent_id HAVING violations > 0 ORDER BY violations DESC, violations / d
     const asOf = `(SELECT toUnixTimestamp64Micro(now64(6)) - ${settleMs * 1_000})`
     const within = `start >= ${dateTime(from)} AND start < ${dateTime(until)}`
     const rows = await run(
-      `WITH ${asOf} AS as_of SELECT seconds, toUnixTimestamp(start) AS start_seconds, toString(as_of) AS as_of_text
+      `WITH ${asOf} AS as_of SELECT seconds, toUnixTimestamp(start) AS start_seconds, toString(current) AS version
 FROM (${closedSpansSql(database, `${within} AND version <= as_of`)}) ORDER BY seconds DESC, start DESC`,
       {},
       { maxRows: 100_000 },
     )
-    const startsOf = (seconds: number): ReadonlySet<number> =>
-      new Set(rows.filter((row) => row['seconds'] === seconds).map((row) => number(row, 'start_seconds') * 1_000))
+    const versionsOf = (seconds: number): ReadonlyMap<number, string> =>
+      new Map(
+        rows
+          .filter((row) => row['seconds'] === seconds)
+          .map((row) => [number(row, 'start_seconds') * 1_000, text(row, 'version')]),
+      )
+    const days = versionsOf(DAY_SECONDS)
+    const hours = versionsOf(HOUR_SECONDS)
     const pieces = cutPeriod(
       { fromMs: from, untilMs: until },
-      { days: startsOf(DAY_SECONDS), hours: startsOf(HOUR_SECONDS) },
+      { days: new Set(days.keys()), hours: new Set(hours.keys()) },
     )
-    return toConditions(pieces, rows[0] === undefined ? '0' : text(rows[0], 'as_of_text'))
-  }
-
-  /** Of each span that version counts which counted when the period was cut: one that changes meanwhile is not counted twice. */
-  function toConditions({ days, hours, rows }: Pieces, asOf: string): Sources {
-    const within = (seconds: number, periods: readonly Period[]): string[] =>
-      periods.map(
-        ({ fromMs, untilMs }) =>
-          `seconds = ${seconds} AND start >= ${dateTime(fromMs)} AND start < ${dateTime(untilMs)}`,
-      )
-    const spans = [...within(DAY_SECONDS, days), ...within(HOUR_SECONDS, hours)].join(' OR ')
-    const ranges = rows
-      .map(({ fromMs, untilMs }) => `ts >= ${timestamp(fromMs)} AND ts < ${timestamp(untilMs)}`)
-      .join(' OR ')
-    return {
-      spans:
-        spans === ''
-          ? '0'
-          : `(${spans}) AND (seconds, start, version) IN (${closedSpansSql(database, `version <= ${asOf} AND (${spans})`)})`,
-      rows: ranges === '' ? '0' : `(${ranges})`,
-    }
+    const spans = [toSpans(DAY_SECONDS, pieces.days, days), toSpans(HOUR_SECONDS, pieces.hours, hours)]
+    return { spans: anyOf(spans), rows: anyOf(pieces.rows.map(toRange)) }
   }
 
   async function get(tenant: string, decisionId: string): Promise<StoredEvent | null> {
@@ -258,6 +279,42 @@ function isWriterEntry(entry: unknown): entry is [string, number] {
   return (
     Array.isArray(entry) && typeof entry[0] === 'string' && Number.isSafeInteger(entry[1]) && (entry[1] as number) >= 0
   )
+}
+
+/**
+ * Closed spans as a condition on the sums of them. It names the version that counts of each span, as it was when the period was
+ * cut: a span that changes meanwhile is not counted twice, and the sums of a closing that was cut short are not counted at all.
+ */
+function toSpans(seconds: number, periods: readonly Period[], versions: ReadonlyMap<number, string>): string {
+  const named = periods.flatMap(({ fromMs, untilMs }) =>
+    Array.from({ length: (untilMs - fromMs) / (seconds * 1_000) }, (_, i) => {
+      const startMs = fromMs + i * seconds * 1_000
+      return `(${startMs / 1_000},${versions.get(startMs)})`
+    }),
+  )
+  return named.length === 0 ? '0' : `seconds = ${seconds} AND (start, version) IN (${named.join(',')})`
+}
+
+function toRange({ fromMs, untilMs }: Period): string {
+  return `ts >= ${timestamp(fromMs)} AND ts < ${timestamp(untilMs)}`
+}
+
+function anyOf(conditions: readonly string[]): string {
+  const possible = conditions.filter((condition) => condition !== '0')
+  return possible.length === 0 ? '0' : `(${possible.join(' OR ')})`
+}
+
+function ruleKey(row: Row): string {
+  return JSON.stringify([text(row, 'policy'), text(row, 'rule')])
+}
+
+function byWeight(a: Violation, b: Violation): number {
+  return b.count - a.count || b.agents - a.agents || byBytes(a.policy, b.policy) || byBytes(a.ruleId, b.ruleId)
+}
+
+/** As the store sorts texts, so that an order does not depend on who sorted. */
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 const MAX_TIME_MS = 4_102_444_800_000

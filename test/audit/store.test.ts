@@ -188,6 +188,7 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
     { ruleId: 'mass-mail', policy: 'payments', description: 'about mass-mail', count: 1, agents: 1 },
   ])
   t.equal((await queries.topViolations(tenant, PERIOD, 1)).length, 1)
+  t.equal((await queries.topViolations(tenant, PERIOD, 2))[1]?.ruleId, 'DEFAULT_DENY', 'the first of those that tie')
   t.same(await queries.riskiestAgents(tenant, PERIOD, 10), [
     { agent: 'loud', violations: 3, decisions: 3 },
     { agent: 'other', violations: 1, decisions: 1 },
@@ -354,6 +355,37 @@ async function rollUps(t: Test, store: AuditStore): Promise<void> {
   await check('a closing that was cut short')
   await closeAll()
   await check('and done again')
+
+  await t.test('a database of an earlier version is brought up to date', async (t) => {
+    const { database: db, rollUps: sums } = store
+    // Version 4 had the agents of a rule beside its other sums.
+    const before = [
+      `CREATE TABLE ${db}.rule_spans_4 (tenant LowCardinality(String), seconds UInt32, start DateTime('UTC'), policy LowCardinality(String),
+  rule LowCardinality(String), version UInt64, violations UInt64, agents AggregateFunction(uniqExact, UInt64),
+  description LowCardinality(String), last_ts DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY (tenant, seconds, start, policy, rule)`,
+      `INSERT INTO ${db}.rule_spans_4 SELECT tenant, seconds, start, policy, rule, version, violations, agents, description, last_ts
+FROM ${db}.rule_spans INNER JOIN ${db}.rule_agent_spans USING (tenant, seconds, start, policy, rule, version)`,
+      `DROP TABLE ${db}.rule_agent_spans`,
+      `DROP TABLE ${db}.rule_spans`,
+      `RENAME TABLE ${db}.rule_spans_4 TO ${db}.rule_spans`,
+      `ALTER TABLE ${db}.migrations DELETE WHERE version > 4 SETTINGS mutations_sync = 1`,
+    ]
+    for (const statement of before) await sums.statement(statement, {})
+    const [old] = await store.query(`SELECT count() AS rows FROM ${db}.rule_spans`, {})
+    t.ok(Number(old?.['rows']) > 100)
+    await store.migrate()
+    await check('after the migration')
+    // As when it was cut short before it was noted, and is done again by the next start.
+    await sums.statement(`ALTER TABLE ${db}.rule_spans ADD COLUMN agents AggregateFunction(uniqExact, UInt64)`, {})
+    await sums.statement(`ALTER TABLE ${db}.migrations DELETE WHERE version > 4 SETTINGS mutations_sync = 1`, {})
+    await store.migrate()
+    await check('after the migration, done twice')
+    await insert([today - 30 * HOUR_MS])
+    await sums.reopen(writer, 305, 305)
+    await closeAll()
+    await check('closed after the migration')
+    t.end()
+  })
 }
 
 /** The same answers by the plainest statements over the rows. */
@@ -434,6 +466,9 @@ t.test('a period is cut into pieces that are exactly it', (t) => {
     { days: [], hours: [], rows: [long] },
     'too many pieces',
   )
+  const hours = new Set(Array.from({ length: 5_001 }, (_, i) => i * HOUR_MS))
+  const longer = { fromMs: 0, untilMs: 5_001 * HOUR_MS }
+  t.same(cutPeriod(longer, { hours, days: new Set() }), { days: [], hours: [], rows: [longer] }, 'too many spans')
   t.end()
 })
 

@@ -28,6 +28,16 @@ export interface ChdbOptions {
   readonly memoryBytes?: number
 }
 
+const SETTINGS = [
+  'max_threads=1',
+  'max_insert_threads=1',
+  'session_timezone=UTC',
+  // Compiling an expression takes longer than any statement of ours saves by it.
+  'compile_expressions=0',
+  'compile_aggregate_expressions=0',
+  'compile_sort_description=0',
+]
+
 /**
  * The embedded ClickHouse engine. Its calls block threads of libuv's pool for as long as they run, so it belongs into a
  * process of its own, never into the one that answers Decide.
@@ -37,7 +47,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AuditStore> {
   makeFolder(options.folder)
   const config = join(options.folder, 'config.xml')
   writeFileSync(config, configXml(options.memoryBytes ?? 700_000_000))
-  const args = [`--config-file=${config}`, '--max_threads=1', '--max_insert_threads=1', '--session_timezone=UTC']
+  const args = [`--config-file=${config}`, ...SETTINGS.map((setting) => `--${setting}`)]
   const open = (): Session => {
     try {
       return new Session(join(options.folder, 'data'), { connectionArgs: args })

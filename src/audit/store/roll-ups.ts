@@ -25,7 +25,7 @@ export function closedSpansSql(db: string, conditions: string): string {
 }
 
 /**
- * Hours and days of `events` summed up: all in all, per agent and per rule.
+ * Hours and days of `events` summed up: all in all, per agent, per rule, and which agents a rule stopped.
  *
  * INVARIANT: a closed span says what its rows say. It is summed up from the rows themselves, under a version taken before
  * they are read, and closed by an entry in `spans` after its sums are stored. Whoever stores a row whose span may be closed
@@ -97,10 +97,17 @@ SELECT tenant, ${seconds}, ${start}, ${version}, count(), countIf(outcome = 'ALL
   countIf(outcome = 'DENY') ${rows} GROUP BY tenant, start`,
       {},
     )
+    const rule = "policy, if(rule_id = '', reason_code, rule_id) AS rule"
     await this.statement(
-      `INSERT INTO ${this.#db}.rule_spans (tenant, seconds, start, policy, rule, version, violations, agents, description, last_ts)
-SELECT tenant, ${seconds}, ${start}, policy, if(rule_id = '', reason_code, rule_id) AS rule, ${version},
-  count(), uniqExactState(sipHash64(agent_id)), argMax(rule_description, ts), max(ts) ${rows} AND violation GROUP BY tenant, start, policy, rule`,
+      `INSERT INTO ${this.#db}.rule_spans (tenant, seconds, start, policy, rule, version, violations, description, last_ts)
+SELECT tenant, ${seconds}, ${start}, ${rule}, ${version}, count(), argMax(rule_description, ts), max(ts)
+${rows} AND violation GROUP BY tenant, start, policy, rule`,
+      {},
+    )
+    await this.statement(
+      `INSERT INTO ${this.#db}.rule_agent_spans (tenant, seconds, start, policy, rule, version, agents)
+SELECT tenant, ${seconds}, ${start}, ${rule}, ${version}, uniqExactState(sipHash64(agent_id))
+${rows} AND violation GROUP BY tenant, start, policy, rule`,
       {},
     )
   }
