@@ -16,15 +16,19 @@ export interface Workload {
 }
 
 /**
- * The next calls, no two of them alike: a call that comes again flatters every cache.
+ * The next calls, no two of them alike: a call that comes again flatters every cache. Calls of one agent share its subject, as
+ * those do that a server reads.
  * @throws {RangeError} when the workload hardly has so many
  */
 export function distinctCalls(workload: Workload, count: number): readonly Call[] {
   const calls = new Map<string, Call>()
+  const agents = new Map<string, Call['agent']>()
   for (let drawn = 0; calls.size < count; drawn++) {
     if (drawn > 10 * count) throw new RangeError(`the workload has only ${calls.size} different calls of ${count}`)
     const call = workload.call()
-    calls.set(JSON.stringify(call), call)
+    const agent = JSON.stringify(call.agent)
+    if (!agents.has(agent)) agents.set(agent, Object.freeze(call.agent))
+    calls.set(JSON.stringify(call), { ...call, agent: agents.get(agent)! })
   }
   return [...calls.values()]
 }
