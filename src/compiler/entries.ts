@@ -148,6 +148,11 @@ export class Entries {
     return (this.section.heads[number]! & FLAG.unknownMatches) !== 0
   }
 
+  /** Whether a rule is in monitor mode. */
+  isMonitored(number: number): boolean {
+    return (this.section.heads[number]! & FLAG.monitor) !== 0
+  }
+
   /** The effect of a rule; null for a default. */
   effectOf(number: number): Effect | null {
     if (this.#isDefault(number)) return null

@@ -8,7 +8,7 @@ import { NameIndex } from './name-index.js'
 import { MOST_PLAN_CODE, Plans } from './plans.js'
 import { Frame } from './predicate/frame.js'
 import { LivePredicates } from './predicate/live-predicates.js'
-import type { ProgramSection } from './program.js'
+import { broadPredicates, type ProgramSection } from './program.js'
 import { StringPool } from './string-pool.js'
 
 /** Defaults that speak for every call, by layer: known without asking the index. */
@@ -21,6 +21,9 @@ export interface OpenOptions {
   /** Integers that plans may take (see `Plans`). @default {@link MOST_PLAN_CODE} */
   readonly mostPlanCode?: number
 }
+
+/** Records whose predicates are made in one step of preparing. */
+const STEP = 100
 
 /**
  * Opens an image, in constant time: what an image holds as text is read when it is first needed. Whoever must not be held up
@@ -100,8 +103,13 @@ export class PolicySet {
   }
 
   /** Makes ready what the first decisions would have to wait for, in steps of a millisecond or two at most. */
-  prepare(): Iterable<void> {
-    return this.predicates.prepare()
+  *prepare(): Iterable<void> {
+    yield* this.predicates.prepare()
+    let made = 0
+    for (const predicates of broadPredicates(this.programs)) {
+      for (const predicate of predicates) this.predicates.make(predicate)
+      if (++made % STEP === 0) yield
+    }
   }
 
   #declarationOf(tool: string): DeclaredTool | undefined {

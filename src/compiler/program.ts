@@ -255,6 +255,31 @@ export function* recordsOf(programs: ProgramSection, program: number, environmen
   }
 }
 
+/** Records that a value of another type has all looked at, where they are more than these integers. */
+const BROAD = 2_000
+
+/** The predicates of the records that one value may have a call ask all at once, in portions; some come more than once. */
+export function* broadPredicates(programs: ProgramSection): Iterable<Int32Array> {
+  for (const program of [...programs.byPattern, programs.everyTool]) {
+    if (program >= 0) yield* broadIn(programs, program)
+  }
+}
+
+function* broadIn(programs: ProgramSection, program: number): Iterable<Int32Array> {
+  const { code } = programs
+  for (const branch of code.subarray(program + 2, program + 2 + code[program + 1]!)) {
+    const start = code[branch + BRANCH.allStart]!
+    const end = code[branch + BRANCH.allEnd]!
+    if (end - start > BROAD) {
+      for (const at of recordsIn(code, start, end)) yield code.subarray(at + 2, at + 2 + (code[at + 1]! >> 1))
+    }
+    if (code[branch + BRANCH.kind] !== BRANCH_KIND.environment) continue
+    const base = code[branch + BRANCH.base]!
+    const length = code[branch + BRANCH.length]!
+    for (let pair = base; pair < base + length; pair += 2) yield* broadIn(programs, code[pair + 1]!)
+  }
+}
+
 function* recordsIn(code: Int32Array, start: number, end: number): Iterable<number> {
   for (let at = start; at < end; at += 2 + (code[at + 1]! >> 1)) yield at
 }

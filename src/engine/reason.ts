@@ -12,6 +12,8 @@ export type Decider =
     }
   | { readonly kind: 'default'; readonly entry: DefaultEntry }
   | { readonly kind: 'no-policy' }
+  /** More rules than `most` would have to be met together. */
+  | { readonly kind: 'too-many'; readonly most: number }
 
 /** Who is asked, stage by stage. */
 interface Asked {
@@ -34,6 +36,8 @@ export function explainReason(
       return ruleReason(decider, others, askedBy)
     case 'default':
       return `${defaultReason(decider.entry, askedBy)}${isUndeclaredTool ? '; no policy declares this tool' : ''}.`
+    case 'too-many':
+      return `More than ${decider.most} rules that allow this call or ask for approval match it, more than an answer can ask to be met together, so it is denied.`
     case 'no-policy':
       return `No policy of the tenant speaks for this call, so it is denied${isUndeclaredTool ? '; no policy declares this tool' : ''}.`
   }

@@ -111,9 +111,9 @@ export interface Decision {
   readonly reasonCode: ReasonCode
   /** One sentence for people and for the agent. */
   readonly reason: string
-  /** The rules that decided, strictest first; within one effect by policy, then rule id. Never depends on file order. */
+  /** The rules that decided, strictest first; within one effect by policy, then rule id: the first 100. Never depends on file order. */
   readonly matched: readonly MatchedRule[]
-  /** Rules in `mode monitor` that would have matched: recorded, not enforced. */
+  /** Rules in `mode monitor` that would have matched, the first 100: recorded, not enforced. */
   readonly monitored: readonly MatchedRule[]
   readonly obligations: readonly Obligation[]
   /** Every requirement must be met; empty unless the outcome is REQUIRE_APPROVAL. */

@@ -45,6 +45,8 @@ export const REASON_CODES = [
   'CONTROL_STATE_STALE',
   /** The receipt that the call needs could not be signed. */
   'RECEIPT_UNAVAILABLE',
+  /** More rules that allow the call or ask for approval match than an answer can carry what they ask; it is denied. */
+  'TOO_MANY_RULES',
 ] as const
 export type ReasonCode = (typeof REASON_CODES)[number]
 

@@ -17,6 +17,8 @@ import type { CheckedBundle } from '../../src/language/checked.js'
 import type { Call } from '../../src/model/call.js'
 import type { Decision } from '../../src/model/decision.js'
 import { STRICTNESS } from '../../src/model/outcome.js'
+import { naiveDecide } from '../reference/naive.js'
+import { summary } from './differential.js'
 import { seededDraw } from './generate.js'
 
 const NOON = Date.UTC(2026, 0, 5, 12)
@@ -375,6 +377,49 @@ t.test('plans of tools that are called often find what programs find, within the
   const hasPlan = (tool: string) => policySet.plans.find(policySet.tools.rowOf(tool), -1) >= 0
   t.same(Object.keys(sizes).filter(hasPlan), ['a', 'b', 'c', 'd', 'e', 'f'], 'all but the tool of too many entries')
   t.ok(small.plans.size < policySet.plans.size, 'let go')
+  t.end()
+})
+
+t.test('however many rules match: an answer lists the first of them, and all decide', (t) => {
+  const cases: readonly (readonly [string, number, string, number, RegExp])[] = [
+    ['deny', 300, 'INDETERMINATE', 100, /^Rule R0, which could not be evaluated .* \(and 299 more rules\)\.$/],
+    ['deny unknown means no match', 300, 'DEFAULT_ALLOW', 0, /^No rule matches/],
+    ['require approval from boss', 256, 'INDETERMINATE', 100, /and 255 more rules/],
+    ['require approval from boss', 257, 'TOO_MANY_RULES', 100, /^More than 256 rules .* so it is denied\.$/],
+    ['deny except approval from boss', 257, 'TOO_MANY_RULES', 100, /^More than 256 rules/],
+    ['allow with redact args.a', 300, 'DEFAULT_ALLOW', 0, /^No rule matches/],
+    ['mode monitor deny', 300, 'DEFAULT_ALLOW', 0, /^No rule matches/],
+  ]
+  for (const [effect, count, code, listed, reason] of cases) {
+    const rules = Array.from({ length: count }, (_, i) => {
+      const [mode, says] = effect.startsWith('mode') ? ['mode monitor', 'deny'] : ['', effect]
+      const [what, unknown] = says!.split(' unknown ')
+      const setting = unknown === undefined ? mode : `unknown ${unknown}`
+      return `rule R${i} { on tool a\n when args.x == ${i}\n ${setting}\n ${what} }`
+    })
+    const bundle = check(`policy p\ndefault allow\n${rules.join('\n')}`)
+    const policySet = compilePolicySet(bundle, 'default')
+    for (const arguments_ of [{}, { x: 'one' }, { x: 7 }]) {
+      for (let time = 0; time < 5; time++) {
+        const one = call({ tool: 'a', arguments: arguments_ })
+        const decision = decide(one, { nowMs: NOON }, policySet)
+        const label = `${count} of ${effect}, ${JSON.stringify(arguments_)}`
+        t.equal(summary(decision), summary(naiveDecide(one, NOON, bundle, 'default')), label)
+        if ('x' in arguments_ && arguments_.x === 7) continue
+        t.equal(decision.reasonCode, code, label)
+        t.equal(decision.matched.length, listed, label)
+        t.match(decision.reason, reason, label)
+        t.equal(decision.monitored.length, effect.startsWith('mode') ? 100 : 0, label)
+      }
+    }
+  }
+  const allowing = (count: number) =>
+    compile(
+      `policy p\n${Array.from({ length: count }, (_, i) => `rule R${i} { on tool a  allow with redact args.k${i} }`).join('\n')}`,
+    )
+  t.equal(ask(allowing(256), { tool: 'a' }).obligations.length, 256, 'what rules ask is never left out')
+  const denied = ask(allowing(257), { tool: 'a' })
+  t.same([denied.outcome, denied.reasonCode, denied.obligations], ['DENY', 'TOO_MANY_RULES', []])
   t.end()
 })
 

@@ -42,6 +42,11 @@ const RULE_CODES = { ALLOW: 'RULE_ALLOW', DENY: 'RULE_DENY', REQUIRE_APPROVAL: '
 const DEFAULT_CODES = { ALLOW: 'DEFAULT_ALLOW', DENY: 'DEFAULT_DENY', REQUIRE_APPROVAL: 'DEFAULT_APPROVAL' } as const
 const DEFAULTS = { 'default-allow': 'ALLOW', 'default-deny': 'DENY', 'default-approval': 'REQUIRE_APPROVAL' } as const
 
+/** Rules that an answer lists. */
+const MOST_LISTED = 100
+/** Rules that allow or ask for approval: what they ask is met together, or the call is denied. */
+const MOST_ASKING = 256
+
 interface Found {
   readonly rule: CheckedRule
   readonly indeterminate: boolean
@@ -80,9 +85,11 @@ export function decideByMeaning(
   const mine = spoken === null || spoken.outcome === null ? null : spoken
   const layers = [fleet, ...(spoken === null ? [] : [spoken])]
   const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
-  const outcome = STRICT.indexOf(outcomes[0]) > STRICT.indexOf(outcomes[1]) ? outcomes[0] : outcomes[1]
+  const stricter = STRICT.indexOf(outcomes[0]) > STRICT.indexOf(outcomes[1]) ? outcomes[0] : outcomes[1]
 
   const matched = layers.flatMap((layer) => layer.rules).sort(inOrder)
+  const isOver = stricter !== 'DENY' && matched.filter(({ effect }) => effect !== 'DENY').length > MOST_ASKING
+  const outcome = isOver ? 'DENY' : stricter
   const opening = outcome === 'ALLOW' ? layers.filter((layer) => layer === mine) : layers
   const sayingIt = opening.filter((layer) => layer.outcome === outcome)
   const deciders = sayingIt
@@ -98,8 +105,9 @@ export function decideByMeaning(
   const defaultOf = defaulting
     .filter((policy) => DEFAULTS[policy.defaultEffect.kind] === outcome)
     .map(({ name }) => name)
-  const [reasonCode, deciding]: [ReasonCode, string | null] =
-    certain !== undefined
+  const [reasonCode, deciding]: [ReasonCode, string | null] = isOver
+    ? ['TOO_MANY_RULES', null]
+    : certain !== undefined
       ? [RULE_CODES[outcome], certain.rule.id]
       : mine === null
         ? ['NO_POLICY', null]
@@ -110,10 +118,11 @@ export function decideByMeaning(
     outcome,
     reasonCode,
     deciding,
-    matched: matched.map(toMatch),
+    matched: matched.slice(0, MOST_LISTED).map(toMatch),
     monitored: layers
       .flatMap((layer) => layer.monitored)
       .sort(inOrder)
+      .slice(0, MOST_LISTED)
       .map(toMatch),
     obligations: outcome === 'DENY' ? [] : matched.flatMap(obligations),
     approvals: outcome === 'REQUIRE_APPROVAL' ? approvals(layers, matched) : [],

@@ -2,7 +2,7 @@ import type { Call } from '../../model/call.js'
 import { NOT_COMPARISON, OP } from '../predicates.js'
 import { COMPARISONS } from './compare.js'
 import { type LivePredicates, SOURCE } from './live-predicates.js'
-import { FALSE, TRUE, type Truth } from './truth.js'
+import { FALSE, TRUE, type Truth, UNKNOWN } from './truth.js'
 import type { Value } from './value.js'
 
 export type TruthFn = (frame: Frame) => Truth
@@ -176,8 +176,8 @@ export class Frame {
 }
 
 function compareOthers(op: number, value: Value, number: number): Truth {
-  const [name] = COMPARE_OPS.filter((one) => OP[one] === op)
-  return COMPARISONS[name!](value, number)
+  return value === undefined ? UNKNOWN : BY_OP.get(op)!(value, number)
 }
 
 const COMPARE_OPS = ['<', '<=', '>', '>=', '==', '!='] as const
+const BY_OP = new Map(COMPARE_OPS.map((name) => [OP[name] as number, COMPARISONS[name]]))

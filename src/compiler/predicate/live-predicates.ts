@@ -96,15 +96,21 @@ export class LivePredicates {
 
   /** Makes what takes long to make, step by step; a step takes a millisecond or two at most. */
   *prepare(): Iterable<void> {
-    const { slow, ops } = this.section
+    const { slow } = this.section
     for (const list of this.section.listStarts.keys()) {
       if (list + 1 < this.section.listStarts.length) yield* this.#readList(list)
     }
     for (const predicate of slow) {
-      if (ops[predicate] === OP.test) this.test(predicate)
-      else this.truth(predicate)
+      this.make(predicate)
       yield
     }
+  }
+
+  /** Makes what a predicate is evaluated by, where that takes anything. */
+  make(predicate: number): void {
+    const op = this.section.ops[predicate]
+    if (op === OP.test) this.test(predicate)
+    else if (op === OP.general) this.truth(predicate)
   }
 
   #makeTest(predicate: number): Test {
