@@ -49,7 +49,9 @@ export function toDraft(clause: ApprovalClause, scope: ClauseScope): Requirement
     })),
     withinMs: clause.withinMs,
     onTimeout: onTimeout?.kind === 'escalate' ? { kind: 'escalate', role: onTimeout.role.name } : { kind: 'deny' },
-    escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
+    escalations: clause.escalations
+      .map(({ role, afterMs }) => ({ role: role.name, afterMs }))
+      .sort((a, b) => a.afterMs - b.afterMs),
     validForMs: clause.validForMs,
     notByRequester: clause.notByRequester,
     barred: clause.notByAuthor === null ? [] : [...new Set(scope.authors)].sort(),
@@ -75,6 +77,67 @@ function toAttribute(attribute: string, value: Expr, scope: ClauseScope): Attrib
 
 function toPath(path: Expr): ArgumentPath {
   return path.kind === 'reference' ? path.path : []
+}
+
+/** A draft as images keep it, without what most clauses do not say. */
+export type PackedDraft = readonly [
+  ruleIds: readonly string[],
+  stages: readonly (readonly [groups: readonly PackedGroup[], condition?: number])[],
+  options: Partial<Options>,
+]
+type PackedGroup = readonly [count: number, role: string, where?: GroupDraft['where']]
+type Options = Omit<RequirementDraft, 'ruleIds' | 'stages'>
+
+const UNSAID: Options = {
+  withinMs: null,
+  onTimeout: { kind: 'deny' },
+  escalations: [],
+  validForMs: null,
+  notByRequester: false,
+  barred: [],
+  reasonOnApproval: false,
+  reasonOnRejection: false,
+  mayEdit: [],
+  mayRemember: [],
+  breakGlass: null,
+  isException: false,
+}
+
+export function packDraft(draft: RequirementDraft): PackedDraft {
+  const { withinMs, onTimeout, escalations, validForMs, barred, mayEdit, mayRemember, breakGlass } = draft
+  const options: Partial<Options> = {
+    ...(withinMs === null ? {} : { withinMs }),
+    ...(onTimeout.kind === 'deny' ? {} : { onTimeout }),
+    ...(escalations.length === 0 ? {} : { escalations }),
+    ...(validForMs === null ? {} : { validForMs }),
+    ...(draft.notByRequester ? { notByRequester: true } : {}),
+    ...(barred.length === 0 ? {} : { barred }),
+    ...(draft.reasonOnApproval ? { reasonOnApproval: true } : {}),
+    ...(draft.reasonOnRejection ? { reasonOnRejection: true } : {}),
+    ...(mayEdit.length === 0 ? {} : { mayEdit }),
+    ...(mayRemember.length === 0 ? {} : { mayRemember }),
+    ...(breakGlass === null ? {} : { breakGlass }),
+    ...(draft.isException ? { isException: true } : {}),
+  }
+  const stages = draft.stages.map(({ from, condition }) => {
+    const groups = from.map(({ count, role, where }): PackedGroup => {
+      return where.length === 0 ? [count, role] : [count, role, where]
+    })
+    return condition === null ? ([groups] as const) : ([groups, condition] as const)
+  })
+  return [draft.ruleIds, stages, options]
+}
+
+export function unpackDraft([ruleIds, stages, options]: PackedDraft): RequirementDraft {
+  return {
+    ruleIds,
+    stages: stages.map(([groups, condition = null]) => ({
+      from: groups.map(([count, role, where = []]) => ({ count, role, where })),
+      condition,
+    })),
+    ...UNSAID,
+    ...options,
+  }
 }
 
 /** Whether a requirement follows from the draft alone, whatever the call. */

@@ -1,7 +1,7 @@
 import type { MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
-import type { RequirementDraft } from './approval.js'
+import { type PackedDraft, packDraft, unpackDraft } from './approval.js'
 import type { DefaultEntry, Entry, Layer, RuleEntry } from './entry.js'
 import type { Findings } from './findings.js'
 import { Ints } from './ints.js'
@@ -39,12 +39,12 @@ type PackedRule = readonly [
   severity: MatchedRule['severity'],
   tags: readonly string[],
   location: PackedLocation,
-  approval: RequirementDraft | null,
+  approval: PackedDraft | null,
   obligations: readonly Obligation[],
   scope: readonly number[],
   clauses: readonly (readonly [predicate: number, text: string, location: PackedLocation])[],
 ]
-type PackedDefault = readonly [policy: number, approval: RequirementDraft | null]
+type PackedDefault = readonly [policy: number, approval: PackedDraft | null]
 
 /** Collects entries, in their order. */
 export class EntryWriter {
@@ -85,7 +85,7 @@ export class EntryWriter {
       matched.severity,
       matched.tags,
       this.#location(matched.location),
-      approval,
+      approval && packDraft(approval),
       obligations,
       scope,
       clauses.map(({ predicate, text, location }) => [predicate, text, this.#location(location)] as const),
@@ -93,7 +93,7 @@ export class EntryWriter {
   }
 
   #default({ policy, approval }: DefaultEntry): PackedDefault {
-    return [this.#strings.intern(policy), approval]
+    return [this.#strings.intern(policy), approval && packDraft(approval)]
   }
 
   #location({ file, line, column, start, end }: Location): PackedLocation {
@@ -192,7 +192,7 @@ export class Entries {
         indeterminate: false,
         location: this.#location(location),
       }),
-      approval,
+      approval: approval && unpackDraft(approval),
       obligations,
       scope,
       clauses: clauses.map(([predicate, text, place]) => ({ predicate, text, location: this.#location(place) })),
@@ -207,7 +207,7 @@ export class Entries {
       policy: this.#strings.get(policy),
       finding: this.findingOf(number),
       outcome: OUTCOMES[(this.section.heads[number]! >> EFFECT_AT) & EFFECT_MASK]!,
-      approval,
+      approval: approval && unpackDraft(approval),
     }
   }
 

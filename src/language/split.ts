@@ -120,9 +120,11 @@ function declarationAt(tokens: readonly Token[], at: number): DeclarationWord | 
 const CONTINUED: ReadonlySet<string> = new Set(
   (
     ', = : . for from in to of as and then like agent principal tool env tenant tag fleet policy list rule use ' +
-    'template import tools test require approval default within else escalate after valid not by'
+    'template import tools test require approval default within else escalate after valid not by if remember'
   ).split(' '),
 )
+
+const BEFORE_ROLE: ReadonlySet<string> = new Set(['from', 'of', 'and'])
 
 /** True where a declaration starts for sure: by its shape, or as a declaration word that begins a line outside brackets. */
 function beginsDeclaration(
@@ -134,6 +136,8 @@ function beginsDeclaration(
 ): boolean {
   if (tokens[at]?.type !== 'word') return false
   const word = declarationAt(tokens, at)
+  // `then from use if (…)`: a role, whatever it is called.
+  if (tokens[at + 1]?.text === 'if' && BEFORE_ROLE.has(tokens[at - 1]?.text ?? '')) return false
   if (depth > 0) return word !== null && hasBodyShape(word, tokens, at) && isFirstOnLine(text, tokens, at)
   const startsLine = isFirstOnLine(text, tokens, at)
   // In `for agent policy default allow` the words only look like a second header.

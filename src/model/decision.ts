@@ -75,6 +75,7 @@ export interface ApprovalRequirement {
   readonly withinMs: number | null
   /** What happens when time runs out: a denial, or the role that is asked next. */
   readonly onTimeout: { readonly kind: 'deny' } | { readonly kind: 'escalate'; readonly role: string }
+  /** By `afterMs`, counted from the start of the request. */
   readonly escalations: readonly { readonly role: string; readonly afterMs: number }[]
   /** How long the approval may be used once given, in milliseconds; null means the server's default. */
   readonly validForMs: number | null

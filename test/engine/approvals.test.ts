@@ -82,7 +82,7 @@ t.test('what a clause says is what is asked', (t) => {
       ],
     },
     'from a break glass by "incident lead"': { breakGlass: 'incident lead' },
-    'from a within 1h escalate to b after 5m escalate to c after 10m': {
+    'from a within 1h escalate to c after 10m escalate to b after 5m': {
       withinMs: HOUR_MS,
       escalations: [
         { role: 'b', afterMs: 300_000 },

@@ -292,7 +292,9 @@ export class Generator {
       stages: [{ from: [group(), ...this.many(1, group)], condition: null }, ...this.many(2, later)],
       withinMs: this.chance(2) ? null : 300_000,
       onTimeout: this.chance(2) ? null : { kind: 'escalate', role: identifier('ciso') },
-      escalations: this.chance(4) ? [{ role: identifier('cfo'), afterMs: 60_000, span: SPAN }] : [],
+      escalations: this.chance(4)
+        ? ['cfo', 'ceo'].map((role) => ({ role: identifier(role), afterMs: this.pick([60_000, 90_000]), span: SPAN }))
+        : [],
       validForMs: null,
       notByRequester: this.chance(3),
       notByAuthor: this.chance(4) ? { span: SPAN } : null,

@@ -252,7 +252,9 @@ function approvals(layers: readonly LayerAnswer[], matched: readonly Found[]): A
         clause.onTimeout?.kind === 'escalate'
           ? { kind: 'escalate', role: clause.onTimeout.role.name }
           : { kind: 'deny' },
-      escalations: clause.escalations.map(({ role, afterMs }) => ({ role: role.name, afterMs })),
+      escalations: [...clause.escalations]
+        .sort((a, b) => a.afterMs - b.afterMs)
+        .map(({ role, afterMs }) => ({ role: role.name, afterMs })),
       validForMs: clause.validForMs,
       notByRequester: clause.notByRequester,
       barred: clause.notByAuthor ? [...new Set(policy.authors.map(({ name }) => name))].sort() : [],

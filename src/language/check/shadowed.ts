@@ -1,3 +1,4 @@
+import { approvalOf } from '../approval-clause.js'
 import type { NamePattern, ScopeTerm } from '../ast.js'
 import { covers } from '../patterns.js'
 import { printDeclaration, printScope } from '../print.js'
@@ -64,7 +65,7 @@ function reportRepetitions(sites: readonly RuleSite[], reporter: Reporter): void
 
 const MEANING = new WeakMap<RuleCore, string>()
 
-/** Everything but the id, the description, the severity and the tags. */
+/** Everything but the id, the description, the severity and the tags; with the authors, where they are barred. */
 function meaningOf(core: RuleCore): string {
   let meaning = MEANING.get(core)
   if (meaning !== undefined) return meaning
@@ -75,7 +76,10 @@ function meaningOf(core: RuleCore): string {
     body: { ...core.node.body, tags: [], severity: null },
     span: { start: 0, end: 0 },
   })
-  meaning = `${printScope(core.header.speaksFor)} ${text}`
+  const barred = approvalOf(core.node.body.effect)?.notByAuthor
+    ? core.header.authors.map(({ name }) => name).sort()
+    : []
+  meaning = `${printScope(core.header.speaksFor)} ${text} ${JSON.stringify(barred)}`
   MEANING.set(core, meaning)
   return meaning
 }
