@@ -180,13 +180,25 @@ t.test('an unchanged declaration is the same node again, wherever it moved', (t)
 })
 
 t.test('a role may be called like the beginning of a declaration', (t) => {
-  const text = 'policy p\ndefault require approval from 6 of list then from 2 of tool\nlist l from "l.txt"\n'
-  const { file, diagnostics } = parseFile('p.policy', bytes(text))
-  t.strictSame(diagnostics, [])
-  t.strictSame(
-    file.declarations.map(({ node }) => node.kind),
-    ['policy', 'list'],
-  )
+  const cases: Readonly<Record<string, readonly string[]>> = {
+    'policy p\ndefault require approval from 6 of list then from 2 of tool\nlist l from "l.txt"\n': ['policy', 'list'],
+    'policy p\ndefault require approval from a then from use if (args.x == 1)\nuse t(1) as R\n': ['policy', 'use'],
+    'policy p\ndefault require approval from a and 2 of rule if "a" == args.x\nrule R "" { deny }\n': [
+      'policy',
+      'rule',
+    ],
+    'policy p\ndefault require approval from a may remember\ntool for 1h\ntool x {}\n': ['policy', 'tool'],
+    'rule R { require approval from a then from template if (env == "x") }\nlist l = []\n': ['rule', 'list'],
+  }
+  for (const [text, kinds] of Object.entries(cases)) {
+    const { file, diagnostics } = parseFile('p.policy', bytes(text))
+    t.strictSame(diagnostics, [], text)
+    t.strictSame(
+      file.declarations.map(({ node }) => node.kind),
+      kinds,
+      text,
+    )
+  }
   t.end()
 })
 
