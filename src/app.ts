@@ -16,6 +16,7 @@ import type { Log, LogFields } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
 import { type Answer, type Clock, Pdp } from './pdp.js'
 import { AnsweredRequests } from './state/answered-requests.js'
+import { type ControlStore, openControlStore } from './store/control-store.js'
 import { lockDataFolder } from './store/data-folder.js'
 import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } from './tenants/live-policies.js'
 import { rereadQuestion } from './transport/grpc/codec/decide-request.js'
@@ -63,6 +64,8 @@ export interface Surroundings {
     readonly worker: number | null
     release(): Promise<void>
   }>
+  /** Called when the data folder is ours; null where there is no control state. */
+  openControl(dataFolder: string): Promise<ControlStore | null>
   /** Called when the spool is open; `running` is null where the store is not this process's. */
   openStore(
     dataDir: string,
@@ -104,7 +107,7 @@ export async function startApp(
   config: Config,
   log: Log,
   clock: Clock = systemClock,
-  surroundings: Surroundings = alone(config),
+  surroundings: Surroundings = alone(config, log),
 ): Promise<App> {
   const opened: (() => Promise<void> | void)[] = []
   const closeAll = async (): Promise<void> => {
@@ -147,6 +150,8 @@ async function open(
 
   const data = await surroundings.takeData()
   opened.push(() => data.release())
+  const control = await surroundings.openControl(data.folder)
+  if (control) opened.push(() => control.close())
   const onProblem = (problem: string): void => log.warn('audit problem', { problem })
   const { spoolMaxBytes: maxBytes } = config.audit
   const audit = openAuditLog({ dataDir: data.folder, worker: data.worker, maxBytes, clock: nowMs, onProblem })
@@ -215,12 +220,13 @@ async function open(
   }
 }
 
-function alone(config: Config): Surroundings {
+function alone(config: Config, log: Log): Surroundings {
   return {
     async takeData() {
       const lock = await lockDataFolder(config.data)
       return { folder: lock.folder, worker: null, release: () => lock.release() }
     },
+    openControl: (folder) => openControl(config, folder, log),
     async openStore(dataDir, onProblem) {
       const running = await openStore(config, dataDir, onProblem)
       return { queries: running?.queries ?? noQueries, running }
@@ -230,6 +236,15 @@ function alone(config: Config): Surroundings {
       return addressOf(host, await server.listen(host, port))
     },
   }
+}
+
+/** Of the process that owns the data folder. Null where there is no control state. */
+export async function openControl(config: Config, dataFolder: string, log: Log): Promise<ControlStore | null> {
+  const { store, databaseUrl, poolSize } = config.control
+  const pool = { poolSize }
+  if (databaseUrl !== null) return openControlStore({ kind: 'postgres', url: databaseUrl, log, pool })
+  const processes = config.workers + 1
+  return store === 'embedded' ? openControlStore({ kind: 'embedded', dataFolder, log, pool, processes }) : null
 }
 
 /** Null where records stay in the spool. */

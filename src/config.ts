@@ -18,6 +18,14 @@ export interface Config {
     /** Largest spool, in bytes, of all workers together; beyond it every call is denied. 1 MiB a worker to 1 PiB. @default 10 GiB */
     readonly spoolMaxBytes: number
   }
+  readonly control: {
+    /** Where control state lives: `embedded` is PostgreSQL below `data`, `none` is nowhere. @default by `databaseUrl` */
+    readonly store: 'embedded' | 'postgres' | 'none'
+    /** Set if and only if `store` is `postgres`; may hold a password, so never printed. */
+    readonly databaseUrl: string | null
+    /** Connections to PostgreSQL, one more than this for announcements; 2 to 1,000. @default 10 */
+    readonly poolSize: number
+  }
   readonly limits: {
     /** Calls that one connection may have open at a time, 1 to 100,000. @default 1,000 */
     readonly maxConcurrentStreams: number
@@ -85,6 +93,27 @@ export const SETTINGS = {
     '',
     'URL',
     'ClickHouse server, http(s)://user:password@host:8123/database',
+  ),
+  controlStore: setting(
+    'control-store',
+    'PORTCULLIS_CONTROL_STORE',
+    '',
+    'embedded|postgres|none',
+    'where control state lives; postgres when DATABASE_URL is set, else none',
+  ),
+  databaseUrl: setting(
+    'database-url',
+    'DATABASE_URL',
+    '',
+    'URL',
+    'PostgreSQL server, postgres://user:password@host:5432/database',
+  ),
+  databasePoolSize: setting(
+    'database-pool-size',
+    'PORTCULLIS_DATABASE_POOL_SIZE',
+    '10',
+    'COUNT',
+    'connections to PostgreSQL, and one more for announcements',
   ),
   spoolMaxBytes: setting(
     'audit-spool-max-bytes',
@@ -175,7 +204,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       return undefined
     }
   }
-  const clickhouseUrl = read('clickhouseUrl', url)
+  const clickhouseUrl = read('clickhouseUrl', url('an http:// or https:// URL', 'http', 'https'))
   const store = read('auditStore', (text) =>
     text === '' ? (clickhouseUrl ? 'clickhouse' : 'embedded') : choice('embedded', 'clickhouse', 'none')(text),
   )
@@ -185,6 +214,14 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   if (workers !== undefined && spoolMaxBytes !== undefined && spoolMaxBytes < workers * MIN_SPOOL_BYTES) {
     problems.add(`the audit spool of ${spoolMaxBytes} bytes is shared by ${workers} workers, and each needs 1 MiB`)
   }
+  const databaseUrl = read(
+    'databaseUrl',
+    url('a postgres:// URL, with %XX for signs such as @ and / in a password', 'postgres', 'postgresql'),
+  )
+  const control = read('controlStore', (text) =>
+    text === '' ? (databaseUrl ? 'postgres' : 'none') : choice('embedded', 'postgres', 'none')(text),
+  )
+  if (control === 'postgres' && databaseUrl === null) problems.add('the control store postgres needs DATABASE_URL')
   const config = {
     policies: read('policies', text),
     data: read('data', text),
@@ -194,6 +231,11 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       store,
       clickhouseUrl: store === 'clickhouse' ? clickhouseUrl : null,
       spoolMaxBytes,
+    },
+    control: {
+      store: control,
+      databaseUrl: control === 'postgres' ? databaseUrl : null,
+      poolSize: read('databasePoolSize', integer(2, 1_000)),
     },
     limits: {
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),
@@ -289,12 +331,19 @@ function zeroOr(read: (value: string) => number): (value: string) => number {
   }
 }
 
-function url(value: string): string | null {
-  if (value === '') return null
-  // The text is not repeated: it may hold a password.
-  const parsed = URL.canParse(value) ? new URL(value) : null
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw new Error('must be an http:// or https:// URL')
-  return value
+/** An empty one is none. */
+function url(what: string, ...schemes: readonly string[]): (value: string) => string | null {
+  return (value) => {
+    if (value === '') return null
+    // The text is not repeated: it may hold a password.
+    if (!schemes.some((scheme) => value.startsWith(`${scheme}://`)) || !isUrl(value)) throw new Error(`must be ${what}`)
+    return value
+  }
+}
+
+/** PostgreSQL's may lack a host (`postgres://user@/database?host=/folder/of/socket`), which others must have. */
+function isUrl(value: string): boolean {
+  return URL.canParse(value) || (value.startsWith('postgres') && URL.canParse(value.replace('@/', '@localhost/')))
 }
 
 function loopbackAddress(value: string): { host: string; port: number } {

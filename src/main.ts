@@ -69,6 +69,11 @@ function printError(message: string): void {
 
 function banner({ address, live: { revision, counts } }: Server, config: Config): string {
   const store = { embedded: 'chDB, embedded', clickhouse: 'ClickHouse server', none: 'none: records stay in the spool' }
+  const control = {
+    embedded: 'PostgreSQL, embedded',
+    postgres: 'PostgreSQL server',
+    none: 'none: no approvals are kept',
+  }
   const call = {
     agent: { id: 'support-1' },
     tool: 'issue_refund',
@@ -83,6 +88,7 @@ function banner({ address, live: { revision, counts } }: Server, config: Config)
     ...(config.workers > 1 ? [['workers', `${config.workers}; a connection stays with one`]] : []),
     ['data', resolve(config.data)],
     ['audit', store[config.audit.store]],
+    ['control', control[config.control.store]],
   ]
   return [
     '',

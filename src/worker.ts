@@ -1,10 +1,12 @@
 // One of several server processes, started by workers.ts and of no use without it: decides by policies and records in a spool
 // of its own. Connections and answers about the audit come from the parent.
 import type { Socket } from 'node:net'
-import { type App, noQueries, type Surroundings, startApp } from './app.js'
+import { type App, noQueries, openControl, type Surroundings, startApp } from './app.js'
 import { auditFolders } from './audit/folders.js'
 import type { Config } from './config.js'
 import type { AuditQueries } from './model/audit-queries.js'
+import type { Log } from './model/log.js'
+import { type ControlStore, openControlStore } from './store/control-store.js'
 import { lockDataFolder } from './store/data-folder.js'
 import { logToStandardError } from './telemetry/log.js'
 import type { PolicyCounts } from './tenants/load-policies.js'
@@ -94,7 +96,7 @@ class Worker {
   async #start(worker: number, config: Config): Promise<void> {
     const log = logToStandardError(config.log, { worker })
     try {
-      const app = await startApp(shareOf(config), log, undefined, this.#surroundings(worker, config))
+      const app = await startApp(shareOf(config), log, undefined, this.#surroundings(worker, config, log))
       this.#app = app
       const { revision, counts } = app.live
       tell({ type: 'ready', revision, counts, writerId: app.auditStatus.writerId })
@@ -106,7 +108,7 @@ class Worker {
     }
   }
 
-  #surroundings(worker: number, config: Config): Surroundings {
+  #surroundings(worker: number, config: Config, log: Log): Surroundings {
     return {
       takeData: async () => {
         tell({ type: 'loaded' })
@@ -114,12 +116,19 @@ class Worker {
         const lock = await lockDataFolder(auditFolders(folder, worker).spool, SPOOL_WAIT_MS)
         return { folder, worker, release: () => lock.release() }
       },
+      openControl: (folder) => this.#openControl(folder, config, log),
       openStore: async () => ({ queries: config.audit.store === 'none' ? noQueries : this.#queries(), running: null }),
       listen: async (server) => {
         this.#accept = (socket) => server.accept(socket)
         return 'the port of its parent'
       },
     }
+  }
+
+  /** The parent's: it has started the embedded PostgreSQL, and the schema is up to date. */
+  async #openControl(dataFolder: string, config: Config, log: Log): Promise<ControlStore | null> {
+    if (config.control.store !== 'embedded') return openControl(config, dataFolder, log)
+    return openControlStore({ kind: 'shared', dataFolder, log, pool: { poolSize: config.control.poolSize } })
   }
 
   #take(socket: Socket): void {

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { createServer, type Server as Listener, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { closeStore, openStore, type Server } from './app.js'
+import { closeStore, openControl, openStore, type Server } from './app.js'
 import type { RunningAuditStore } from './audit/index.js'
 import type { Config } from './config.js'
 import type { AuditQueries } from './model/audit-queries.js'
 import type { Log } from './model/log.js'
+import type { ControlStore } from './store/control-store.js'
 import { type DataFolderLock, lockDataFolder } from './store/data-folder.js'
 import { addressOf, listen } from './transport/grpc/listen.js'
 import type { FromWorker, Ready, ToWorker } from './worker.js'
@@ -57,6 +58,7 @@ class Workers {
   #deaths: number[] = []
   #lock: DataFolderLock | null = null
   #store: RunningAuditStore | null = null
+  #control: ControlStore | null = null
   #closed: Promise<boolean> | null = null
   #giveUp: (why: string) => void = () => undefined
 
@@ -76,6 +78,8 @@ class Workers {
     await Promise.all(first.map((worker) => worker.loaded))
     this.#lock = await lockDataFolder(this.#config.data)
     const { folder } = this.#lock
+    // Before the workers, who share it; a server by URL they reach by themselves.
+    if (this.#config.control.store === 'embedded') this.#control = await openControl(this.#config, folder, this.#log)
     const ready: Ready[] = []
     // One after the other, for the first makes what they share.
     for (const worker of first) ready.push(await worker.open(folder))
@@ -109,6 +113,7 @@ class Workers {
     if (this.#listener.listening) this.#listener.close()
     await Promise.all([...this.#running.values()].map((worker) => worker.kill()))
     await this.#store?.close(0)
+    await this.#control?.close()
     await this.#lock?.release()
   }
 
@@ -119,6 +124,7 @@ class Workers {
     const longestMs = this.#config.drainMs + CLOSE_MS
     const inTime = await Promise.all([...this.#running.values()].map((worker) => worker.drain(longestMs)))
     if (this.#store) await closeStore(this.#store, null)
+    await this.#control?.close()
     await this.#lock?.release()
     return inTime.every(Boolean)
   }

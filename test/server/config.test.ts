@@ -10,6 +10,7 @@ t.test('defaults', (t) => {
     listen: { host: '127.0.0.1', port: 50_051 },
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
+    control: { store: 'none', databaseUrl: null, poolSize: 10 },
     limits: {
       maxConcurrentStreams: 1_000,
       maxConnections: 2_000,
