@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { openAuditLog, type RunningAuditStore, startAuditStore } from '../../src/audit/index.js'
 import { mainThreadNs, processNs, residentBytes } from '../support/cpu.js'
+import { type Spread, spreadOf } from '../support/rounds.js'
 import { recordsOf } from './records.js'
 
 export interface IngestOptions {
+  /** Of each round. */
   readonly events: number
+  readonly rounds: number
   /** Where spool and store lie: the disk that is measured. */
   readonly folder: string
 }
@@ -13,23 +16,38 @@ export interface IngestOptions {
 export interface IngestResult {
   readonly events: number
   /** From the first record that was appended to the last one that was read back from the store. */
-  readonly seconds: number
-  readonly eventsPerSecond: number
+  readonly eventsPerSecond: Spread
   /** Of the server's main thread and of the whole shipper process, for an event. */
-  readonly serverCpuNs: number
-  readonly shipperCpuNs: number
-  readonly shipperBytes: number
+  readonly serverCpuNs: Spread
+  readonly shipperCpuNs: Spread
+  readonly shipperBytes: Spread
 }
+
+type Sample = Readonly<Record<'eventsPerSecond' | 'serverCpuNs' | 'shipperCpuNs' | 'shipperBytes', number>>
 
 /** Records that are appended without waiting, like those of calls that come in together. */
 const BURST = 2_000
 const DISTINCT = 4_096
 
+/** Every round on a data folder of its own. */
+export async function measureIngest({ events, rounds, folder }: IngestOptions): Promise<IngestResult> {
+  const samples: Sample[] = []
+  for (let round = 0; round < rounds; round++) samples.push(await measureOnce(events, folder))
+  const spread = (of: keyof Sample): Spread => spreadOf(samples.map((sample) => sample[of]))
+  return {
+    events,
+    eventsPerSecond: spread('eventsPerSecond'),
+    serverCpuNs: spread('serverCpuNs'),
+    shipperCpuNs: spread('shipperCpuNs'),
+    shipperBytes: spread('shipperBytes'),
+  }
+}
+
 /**
  * Appends as fast as the spool takes records while the shipper process stores them, and waits until all of them are stored
  * and read back. Then counts: stored is what was appended, nothing twice, no number missing.
  */
-export async function measureIngest({ events, folder }: IngestOptions): Promise<IngestResult> {
+async function measureOnce(events: number, folder: string): Promise<Sample> {
   const dataDir = mkdtempSync(path.join(folder, 'portcullis-bench-'))
   const log = openAuditLog({ dataDir })
   const store = await startAuditStore({ dataDir, tuning: { keepMs: 0 } })
@@ -51,8 +69,6 @@ export async function measureIngest({ events, folder }: IngestOptions): Promise<
     const seconds = (performance.now() - startedMs) / 1_000
     await check(store, events)
     return {
-      events,
-      seconds,
       eventsPerSecond: events / seconds,
       serverCpuNs: serverNs / events,
       shipperCpuNs: (processNs(pid) - shipperBefore) / events,

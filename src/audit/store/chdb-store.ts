@@ -38,6 +38,9 @@ const SETTINGS = [
   'compile_sort_description=0',
 ]
 
+/** A file is read as the columns of the table and their defaults; nothing is guessed from what it holds. */
+const AS_TABLE = { use_structure_from_insertion_table_in_table_functions: 1 }
+
 /**
  * The embedded ClickHouse engine. Its calls block threads of libuv's pool for as long as they run, so it belongs into a
  * process of its own, never into the one that answers Decide.
@@ -102,9 +105,8 @@ class ChdbStore implements AuditStore {
   async insert(table: AuditTable, ndjson: readonly Buffer[]): Promise<void> {
     const fd = this.#fileOf(ndjson)
     try {
-      // The columns that a row leaves out get their defaults: the file is read with the structure of the table.
       await this.#write(
-        `INSERT INTO ${this.database}.${table} SETTINGS ${insertSettings()} SELECT * FROM file(${fd}, 'JSONEachRow')`,
+        `INSERT INTO ${this.database}.${table} SETTINGS ${insertSettings(AS_TABLE)} SELECT * FROM file(${fd}, 'JSONEachRow')`,
         {},
       )
     } catch (error) {
