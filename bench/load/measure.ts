@@ -4,9 +4,10 @@ import { readPolicyFolder } from '../../src/authoring/policy-folder.js'
 import { compilePolicySet } from '../../src/compiler/compile.js'
 import type { PolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
-import { BundleCache, checkBundle } from '../../src/language/check.js'
+import { checkBundle } from '../../src/language/check.js'
 import type { CheckedBundle, SourceBundle } from '../../src/language/checked.js'
 import { parseFile } from '../../src/language/parse.js'
+import { LoadCache } from '../../src/tenants/load-policies.js'
 import { summary } from '../../test/engine/differential.js'
 import { callsOf, median } from './calls.js'
 import { ruleStarts } from './policies.js'
@@ -42,13 +43,13 @@ interface Loaded {
   readonly compileMs: number
 }
 
-function load(source: SourceBundle, cache: BundleCache): Loaded {
+function load(source: SourceBundle, cache: LoadCache): Loaded {
   const startMs = performance.now()
-  for (const [file, bytes] of source.policies) parseFile(file, bytes, cache.parsed)
+  for (const [file, bytes] of source.policies) parseFile(file, bytes, cache.checked.parsed)
   const parsedMs = performance.now()
-  const bundle = checkBundle(source, cache)
+  const bundle = checkBundle(source, cache.checked)
   const checkedMs = performance.now()
-  const policySet = compilePolicySet(bundle, 'default')
+  const policySet = compilePolicySet(bundle, 'default', cache.compiled)
   const endMs = performance.now()
   return {
     bundle,
@@ -111,7 +112,7 @@ const startMs = performance.now()
 const startCpu = process.cpuUsage()
 const source = await readPolicyFolder(folder)
 const readMs = performance.now() - startMs
-const cache = new BundleCache()
+const cache = new LoadCache()
 const first = load(source, cache)
 const coldMs = performance.now() - startMs
 const { user, system } = process.cpuUsage(startCpu)
@@ -129,7 +130,7 @@ for (let round = 1; round <= RELOADS; round++) {
 const again = load(source, cache)
 if (again.bundle.revision !== first.bundle.revision) throw new Error('the same texts have another revision')
 if (answers(again) !== before) throw new Error('the same texts decide otherwise after a reload')
-const fresh = load(edited(source, RELOADS), new BundleCache())
+const fresh = load(edited(source, RELOADS), new LoadCache())
 if (answers(fresh) !== answers(reloads.at(-1)!)) throw new Error('a reload decides otherwise than a fresh load')
 
 const of = (what: 'parseMs' | 'checkMs' | 'compileMs'): number => median(reloads.map((reload) => reload[what]))

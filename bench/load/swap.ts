@@ -6,9 +6,8 @@ import { readPolicyFolder } from '../../src/authoring/policy-folder.js'
 import { type PolicyImage, transfersOf } from '../../src/compiler/image.js'
 import { openPolicySet } from '../../src/compiler/policy-set.js'
 import { decide } from '../../src/engine/decide.js'
-import { BundleCache } from '../../src/language/check.js'
 import { LivePolicies } from '../../src/tenants/live-policies.js'
-import { loadPolicies } from '../../src/tenants/load-policies.js'
+import { LoadCache, loadPolicies } from '../../src/tenants/load-policies.js'
 import { callsOf, median } from './calls.js'
 import { ruleStarts } from './policies.js'
 
@@ -121,7 +120,7 @@ const keptBytesPerRule = (kept() - keptBefore) / rules
 
 /** What {@link LivePolicies} does with an image, timed step by step; of each step the least of some times, since neighbours only ever add. */
 async function longestStep(): Promise<number> {
-  const loaded = loadPolicies(await readPolicyFolder(folder), null, new BundleCache())
+  const loaded = loadPolicies(await readPolicyFolder(folder), null, new LoadCache())
   if (loaded.kind !== 'loaded') throw new Error('the policies that were live do not load')
   const image = loaded.own[0]![1]
   const least: number[] = []

@@ -1,7 +1,10 @@
 import type { ApprovalClause, Expr, ObligationNode } from '../language/ast.js'
 import type { ApprovalRequirement, ArgumentPath, AttributeMatch, Obligation } from '../model/decision.js'
 
-/** What a clause asks for before the call is known: the requirement but for conditions of stages and parts of the call. */
+/**
+ * What a clause asks for before the call is known: the requirement but for conditions of stages and parts of the call. While
+ * it is kept as text, predicates and slots are told by their place among those of the clause.
+ */
 export interface RequirementDraft extends Omit<ApprovalRequirement, 'stages'> {
   readonly stages: readonly StageDraft[]
 }
@@ -67,6 +70,20 @@ export function toDraft(clause: ApprovalClause, scope: ClauseScope): Requirement
     breakGlass: clause.breakGlass?.name ?? null,
     isException: scope.isException,
   }
+}
+
+/** The same with other numbers for its predicates and slots. */
+export function withNumbers(
+  draft: RequirementDraft,
+  predicate: (number: number) => number,
+  slot: (number: number) => number,
+): RequirementDraft {
+  const numbered = (one: AttributeMatch | AttributeDraft) => (isMatch(one) ? one : { ...one, slot: slot(one.slot) })
+  const stages = draft.stages.map(({ from, condition }) => ({
+    from: from.map((group) => ({ ...group, where: group.where.map(numbered) })),
+    condition: condition === null ? null : predicate(condition),
+  }))
+  return { ...draft, stages }
 }
 
 /** The checker lets nothing else through; what came here regardless would be nobody's attribute. */

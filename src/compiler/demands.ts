@@ -1,28 +1,62 @@
 import { Ints } from './ints.js'
+import type { Pattern } from './names.js'
+import { Interned, Numbered, type Series } from './numbered.js'
 
 /**
- * What entries demand of a name: of each term one pattern must be fitted. Few demands, and many entries. A demand is known by
- * its place, at which stands `terms, (patterns, pattern…)…`.
+ * What an entry demands of a name: of each term one pattern must be fitted. Its number is the place at which `terms,
+ * (patterns, pattern…)…` stand.
  */
+export class Demand extends Numbered {
+  constructor(
+    madeFor: number,
+    readonly id: number,
+    readonly terms: readonly (readonly Pattern[])[],
+  ) {
+    super(madeFor)
+  }
+
+  get size(): number {
+    return this.terms.reduce((size, { length }) => size + 1 + length, 1)
+  }
+}
+
+/** Few demands, and many entries: equal ones are one. */
 export class Demands {
-  readonly #code = new Ints()
-  readonly #places = new Map<string, number>()
+  readonly #series: Series
+  readonly #known: Interned<string, Demand>
+  #made = 0
 
-  intern(terms: readonly (readonly number[])[]): number {
+  constructor(series: Series) {
+    this.#series = series
+    this.#known = new Interned(series)
+  }
+
+  of(terms: readonly (readonly Pattern[])[]): Demand {
     // The count tells no term from a term without a pattern.
-    const key = `${terms.length} ${terms.map((term) => term.join()).join(';')}`
-    const known = this.#places.get(key)
-    if (known !== undefined) return known
-    const place = this.#code.push(terms.length)
+    let key = `${terms.length}`
     for (const term of terms) {
-      this.#code.push(term.length)
-      for (const pattern of term) this.#code.push(pattern)
+      key += ';'
+      for (const { id } of term) key += `${id},`
     }
-    this.#places.set(key, place)
-    return place
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    return this.#known.add(key, new Demand(this.#series.last + 1, this.#made++, terms))
   }
 
-  finish(): Int32Array<ArrayBuffer> {
-    return this.#code.toArray()
+  sweep(live: number): void {
+    this.#known.sweep(live)
   }
+}
+
+/** @param demands in the order of their places */
+export function writeDemands(demands: readonly Demand[]): Int32Array<ArrayBuffer> {
+  const code = new Ints()
+  for (const { terms } of demands) {
+    code.push(terms.length)
+    for (const term of terms) {
+      code.push(term.length)
+      for (const { number } of term) code.push(number)
+    }
+  }
+  return code.toArray()
 }

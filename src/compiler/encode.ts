@@ -11,7 +11,7 @@ export interface EncodeScope {
   readonly layer: Layer
   readonly lists: ReadonlyMap<string, readonly ListItem[]>
   /** The number of a list; one number however often it is named. */
-  readonly listNumber: (list: readonly ListItem[]) => number
+  readonly listNumber: (name: string, list: readonly ListItem[]) => number
   /** The number of the automaton of the words on the right of a relation, where it takes one. */
   readonly automatonNumber: (relation: Extract<Expr, { kind: 'relation' }>) => number | undefined
   /** The number of the slot of a term that is the same all through a decision; one number for equal terms. */
@@ -60,7 +60,9 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
       const depth = variables.lastIndexOf(expr.name)
       if (depth >= 0) return { term: { kind: 'variable', depth }, varies: true }
       const list = scope.lists.get(expr.name)
-      return done(list === undefined ? { kind: 'nothing' } : { kind: 'named-list', list: scope.listNumber(list) })
+      return done(
+        list === undefined ? { kind: 'nothing' } : { kind: 'named-list', list: scope.listNumber(expr.name, list) },
+      )
     }
     case 'field':
       return done({ kind: 'field', of: part(expr.of), field: expr.field })

@@ -3,11 +3,12 @@ import type { CheckedBundle, CheckedRule } from '../language/checked.js'
 import type { Effect } from '../model/outcome.js'
 import type { Location } from '../model/span.js'
 import { compileToIndex } from './compile.js'
-import { staticCost } from './cost.js'
+import type { Draft } from './draft.js'
 import type { Layer } from './entry.js'
 import type { Feature, Lifted, RangeKey } from './lift.js'
 import { type Pattern, spellPatterns } from './names.js'
-import type { RuleIndex } from './rule-index.js'
+import { openPolicySet } from './policy-set.js'
+import { anchorOf, type RuleIndex } from './rule-index.js'
 
 /**
  * How a call finds a rule: by one spelled-out name or value, by one of a set, by the automaton over prefixes, suffixes and
@@ -41,39 +42,48 @@ export interface IndexedRule extends Access {
 
 /** How the index reaches each rule that judges a tenant's calls, in the order in which answers list rules. */
 export function explainIndex(bundle: CheckedBundle, tenant: string): readonly IndexedRule[] {
-  const { drafts, index } = compileToIndex(bundle, tenant)
-  return drafts.flatMap(({ entry, lifted, clauses, rule, isSecond }, number) => {
-    if (entry.kind !== 'rule' || rule === null || isSecond) return []
+  const { drafts, index, image } = compileToIndex(bundle, tenant)
+  const { entries } = openPolicySet(image)
+  const rules = new Map(
+    [bundle.fleet, bundle.tenants.get(tenant)].flatMap((layer) =>
+      (layer?.policies ?? []).flatMap((policy) => policy.rules.map((rule) => [rule.id, rule] as const)),
+    ),
+  )
+  return drafts.flatMap((draft) => {
+    const rule = draft.ruleId === null ? undefined : rules.get(draft.ruleId)
+    const effect = entries.effectOf(draft.number)
+    if (rule === undefined || effect === null || draft.isSecond) return []
+    const { lifted } = draft
     const { sources, equalities, ranges } = lifted
     const keys = [...equalities.map(({ source }) => source), ...ranges.flatMap((range) => range.sources)]
     return {
       ruleId: rule.id,
-      policy: entry.policy,
-      layer: entry.layer,
-      effect: entry.effect,
+      policy: draft.policy,
+      layer: draft.layer,
+      effect,
       location: rule.location,
-      ...accessOf(index, number, lifted, rule),
+      ...accessOf(index, draft, rule),
       lifted: [...sources, ...keys].map((source) => textOf(source, rule)),
-      buckets: index.programCounts[number]!,
-      cost: clauses.reduce((sum, { expr }) => sum + staticCost(expr), entry.scope.length),
+      buckets: index.programCount(draft),
+      cost: draft.cost + lifted.scope.length,
     }
   })
 }
 
 function accessOf(
   index: RuleIndex,
-  number: number,
-  lifted: Lifted,
+  draft: Draft,
   rule: CheckedRule,
 ): Pick<IndexedRule, 'access' | 'by' | 'within' | 'whyScan'> {
-  const anchor = index.anchorOf(number)
-  const feature = index.featureOf(number)
+  const { lifted } = draft
+  const anchor = anchorOf(draft)
+  const feature = index.featureOf(draft)
   const within = feature === undefined ? null : accessWithin(lifted, feature, rule)
   if (anchor !== undefined) {
     const by = spellPatterns(anchor.on, anchor.patterns)
     return { access: pathOf(anchor.patterns), by, within, whyScan: null }
   }
-  if (within !== null && !index.walkedForEveryTool.has(number)) return { ...within, within: null, whyScan: null }
+  if (within !== null && !index.isWalkedForEveryTool(draft)) return { ...within, within: null, whyScan: null }
   return { access: 'scan', by: '', within: null, whyScan: whyScan(lifted, rule) }
 }
 

@@ -1,5 +1,4 @@
 import { compileGlob } from '../model/glob.js'
-import type { StringPoolBuilder } from './string-pool.js'
 import { type Automaton, step, Trie } from './trie.js'
 
 /**
@@ -16,7 +15,11 @@ export interface GlobSection extends Automaton {
   readonly everything: Int32Array<ArrayBuffer>
 }
 
-export function buildGlobs(globs: ReadonlyMap<string, number>, strings: StringPoolBuilder): GlobSection {
+/**
+ * @param globs the pattern of each
+ * @param textNumber of a text in the pool
+ */
+export function buildGlobs(globs: ReadonlyMap<string, number>, textNumber: (text: string) => number): GlobSection {
   const uses = new Map<string, number>()
   const runsOf = new Map([...globs.keys()].map((text) => [text, text.split('*').filter((run) => run !== '')]))
   for (const runs of runsOf.values()) for (const run of runs) uses.set(run, (uses.get(run) ?? 0) + 1)
@@ -36,7 +39,7 @@ export function buildGlobs(globs: ReadonlyMap<string, number>, strings: StringPo
   for (const { node, pattern, text } of atNode) {
     const place = 2 * at[node]!++
     placed[place] = pattern
-    placed[place + 1] = strings.intern(text)
+    placed[place + 1] = textNumber(text)
   }
   const ends = (node: number) => starts[node]! < starts[node + 1]!
   return { ...trie.link(ends), starts, globs: placed, everything: Int32Array.from(everything) }

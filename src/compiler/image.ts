@@ -48,3 +48,8 @@ function buffersOf(part: object): ArrayBuffer[] {
   visit(part)
   return [...found]
 }
+
+/** Sections in buffers of their own, for one that is kept while its image is handed over. */
+export function copyOf<Section extends object>(section: Section): Section {
+  return structuredClone(section)
+}

@@ -25,6 +25,61 @@ export interface TreeSection {
   readonly highs: Float64Array<ArrayBuffer>
 }
 
+/** Sections put one after the other. */
+export class TreeJoiner {
+  readonly #parts: { readonly trees: TreeSection; readonly offset: number }[] = []
+  #nodes = 0
+
+  /**
+   * @param offset what is added to what stands for each interval
+   * @returns what is added to the roots
+   */
+  add(trees: TreeSection, offset: number): number {
+    const base = this.#nodes
+    this.#parts.push({ trees, offset })
+    this.#nodes += trees.centres.length
+    return base
+  }
+
+  finish(): TreeSection {
+    const intervals = this.#parts.reduce((sum, { trees }) => sum + trees.lows.length, 0)
+    const joined: TreeSection = {
+      centres: new Float64Array(this.#nodes),
+      left: new Int32Array(this.#nodes),
+      right: new Int32Array(this.#nodes),
+      first: new Int32Array(this.#nodes + 1),
+      byLow: new Int32Array(intervals),
+      lows: new Float64Array(intervals),
+      byHigh: new Int32Array(intervals),
+      highs: new Float64Array(intervals),
+    }
+    let node = 0
+    let interval = 0
+    for (const { trees, offset } of this.#parts) {
+      joined.centres.set(trees.centres, node)
+      joined.lows.set(trees.lows, interval)
+      joined.highs.set(trees.highs, interval)
+      joined.byLow.set(
+        trees.byLow.map((item) => item + offset),
+        interval,
+      )
+      joined.byHigh.set(
+        trees.byHigh.map((item) => item + offset),
+        interval,
+      )
+      const base = node
+      for (let at = 0; at < trees.centres.length; at++, node++) {
+        joined.left[node] = trees.left[at]! < 0 ? -1 : trees.left[at]! + base
+        joined.right[node] = trees.right[at]! < 0 ? -1 : trees.right[at]! + base
+        joined.first[node] = trees.first[at]! + interval
+      }
+      interval += trees.lows.length
+    }
+    joined.first[node] = interval
+    return joined
+  }
+}
+
 export class TreeBuilder {
   readonly #centres: number[] = []
   readonly #left = new Ints()
@@ -34,6 +89,10 @@ export class TreeBuilder {
   readonly #lows: number[] = []
   readonly #byHigh = new Ints()
   readonly #highs: number[] = []
+
+  get isEmpty(): boolean {
+    return this.#centres.length === 0
+  }
 
   /**
    * @param items what stands for each interval; empty intervals are never found

@@ -2,7 +2,7 @@ import type { Expr, NamePattern, ScopeTerm } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
 import { compileGlob } from '../model/glob.js'
 import type { NamePatterns, Pattern } from './names.js'
-import type { Predicates } from './predicates.js'
+import type { Predicate, Predicates, Slot } from './predicates.js'
 import type { Term } from './term.js'
 
 /** A list longer than this is left to its predicate: a table entry for each item costs more than it saves. */
@@ -12,10 +12,9 @@ export type KeyValue = string | number | boolean
 
 /** A value of the call that rules test, so that a table or a tree can pick those that this one may fit. One object a value and type. */
 export interface Feature {
-  readonly key: string
   readonly type: 'string' | 'number' | 'boolean'
   /** The slot that the value is read into. */
-  readonly slot: number
+  readonly slot: Slot
   /** A scope term is false where the value is missing; a condition is unknown there, and its rules must be looked at. */
   readonly isScope: boolean
 }
@@ -40,16 +39,16 @@ export interface RangeKey {
 
 /** The indexable part of a rule or a policy. */
 export interface Lifted {
-  /** Pattern numbers; one of each term must be fitted by the tool's name or tags. */
-  readonly toolTerms: (readonly number[])[]
-  readonly envTerms: (readonly number[])[]
+  /** One pattern of each term must be fitted by the tool's name or tags. */
+  readonly toolTerms: (readonly Pattern[])[]
+  readonly envTerms: (readonly Pattern[])[]
   /** How many of the terms come from `on`; those after them were lifted out of conditions. */
   scopeToolTerms: number
   scopeEnvTerms: number
   readonly equalities: EqualityKey[]
   readonly ranges: RangeKey[]
   /** Predicates of agent, principal and labels. */
-  readonly scope: number[]
+  readonly scope: Predicate[]
   /** Conjuncts that tool and environment settle: they need no predicate. */
   readonly settled: Expr[]
   /** What tool and environment decide, for explain-index. */
@@ -60,7 +59,6 @@ export interface Lifted {
 export interface Vocabulary {
   readonly tools: NamePatterns
   readonly environments: NamePatterns
-  readonly features: Map<string, Feature>
   readonly predicates: Predicates
 }
 
@@ -96,7 +94,8 @@ export function trimmed(lifted: Lifted): Lifted {
 const NONE: never[] = []
 Object.freeze(NONE)
 
-function exact<T>(items: T[]): T[] {
+/** The items in an array of just their length. */
+export function exact<T>(items: T[]): T[] {
   return items.length === 0 ? NONE : items.slice()
 }
 
@@ -130,7 +129,7 @@ export function liftScopeTerm(
       if (term.patterns.some(isEverything)) return true
       lifted.toolTerms.push(
         term.patterns.map(({ kind, text }) =>
-          tools.intern(kind === 'tag' || kind === 'undeclared' ? kinds[kind] : kind, text),
+          tools.of(kind === 'tag' || kind === 'undeclared' ? kinds[kind] : kind, text),
         ),
       )
       lifted.scopeToolTerms++
@@ -138,7 +137,7 @@ export function liftScopeTerm(
       return true
     case 'env':
       if (term.patterns.some(isEverything)) return true
-      lifted.envTerms.push(term.patterns.map(({ kind, text }) => environments.intern(kind, text)))
+      lifted.envTerms.push(term.patterns.map(({ kind, text }) => environments.of(kind, text)))
       lifted.scopeEnvTerms++
       lifted.sources.push(term)
       return true
@@ -153,7 +152,7 @@ export function isEverything({ kind, text }: NamePattern): boolean {
   return kind === 'glob' && text.startsWith('*') && /^\*+$/.test(text)
 }
 
-function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicates, features }: Vocabulary): void {
+function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicates }: Vocabulary): void {
   const { patterns } = term
   const texts = (kind: NamePattern['kind']) => {
     const found = patterns.filter((pattern) => pattern.kind === kind).map(({ text }) => text)
@@ -161,21 +160,11 @@ function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicate
   }
   const names = texts('literal')
   const globs = texts('glob')
-  const slot = predicates.slot(subject)
-  const condition = { kind: 'fits', subject: { kind: 'slot', slot }, names, globs } as const
-  lifted.scope.push(predicates.ofScope(condition, globs.length === 0 ? 1 : 3))
+  const slot = predicates.slot(subject, NONE)
+  const condition = { kind: 'fits', subject: { kind: 'slot', slot: slot.id }, names, globs } as const
+  lifted.scope.push(predicates.ofScope(condition, [slot], globs.length === 0 ? 1 : 3))
   if (globs.length > 0 || names.length > MAX_KEY_VALUES) return
-  const feature = intern(features, 'string', slot, true)
-  lifted.equalities.push({ feature, values: names, source: term })
-}
-
-function intern(features: Map<string, Feature>, type: Feature['type'], slot: number, isScope: boolean): Feature {
-  const key = `${type} ${slot} ${isScope ? 'scope' : 'condition'}`
-  const known = features.get(key)
-  if (known !== undefined) return known
-  const feature = { key, type, slot, isScope }
-  features.set(key, feature)
-  return feature
+  lifted.equalities.push({ feature: slot.feature('string', true), values: names, source: term })
 }
 
 function fits(pattern: NamePattern): (name: string) => boolean {
@@ -199,9 +188,9 @@ export function liftConjunct(
   const names = values.filter((value) => typeof value === 'string')
   const isText = names.length === values.length
   if (isText && reference.root === 'env' && reference.path.length === 0) {
-    lifted.envTerms.push(names.map((name) => vocabulary.environments.intern('literal', name)))
+    lifted.envTerms.push(names.map((name) => vocabulary.environments.of('literal', name)))
   } else if (isText && reference.root === 'tool' && reference.path.length === 1 && reference.path[0] === 'name') {
-    lifted.toolTerms.push(names.map((name) => vocabulary.tools.intern('literal', name)))
+    lifted.toolTerms.push(names.map((name) => vocabulary.tools.of('literal', name)))
   } else {
     liftKey(demand, expr, lifted, vocabulary)
     return
@@ -229,9 +218,9 @@ function liftBound({ reference, low, high }: Bound, source: Expr, lifted: Lifted
   known.sources.push(source)
 }
 
-function featureOf(reference: Reference, type: Feature['type'], { predicates, features }: Vocabulary): Feature {
-  const slot = predicates.slot({ kind: 'reference', root: reference.root, path: reference.path })
-  return intern(features, type, slot, false)
+function featureOf(reference: Reference, type: Feature['type'], { predicates }: Vocabulary): Feature {
+  const slot = predicates.slot({ kind: 'reference', root: reference.root, path: reference.path }, NONE)
+  return slot.feature(type, false)
 }
 
 type Reference = Extract<Expr, { kind: 'reference' }>

@@ -1,16 +1,31 @@
 import { UNDECLARED } from '../language/patterns.js'
 import { buildGlobs, GlobMatcher, type GlobSection } from './glob-automaton.js'
 import { Ints } from './ints.js'
-import type { StringPoolBuilder } from './string-pool.js'
+import { Interned, Numbered, type Series } from './numbered.js'
+import type { Fragment } from './program.js'
+import type { Texts, TextWriter } from './string-pool.js'
 import { hashText, tableLength, writeTable } from './text-table.js'
 
-export interface Pattern {
-  /**
-   * `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. Likewise
-   * `fleet-undeclared` fits tools that the fleet does not declare, whatever the tenant does, `undeclared` those that neither does.
-   */
-  readonly kind: 'literal' | 'glob' | 'tag' | 'fleet-tag' | 'undeclared' | 'fleet-undeclared'
-  readonly text: string
+/**
+ * `fleet-tag` is a tag that the fleet itself put on a tool; `tag` may come from the tenant's declaration, too. Likewise
+ * `fleet-undeclared` fits tools that the fleet does not declare, whatever the tenant does, `undeclared` those that neither does.
+ */
+type PatternKind = 'literal' | 'glob' | 'tag' | 'fleet-tag' | 'undeclared' | 'fleet-undeclared'
+
+export class Pattern extends Numbered {
+  /** In the last image: the row of the name that a literal spells out. */
+  row = -1
+  /** The program of the entries that a call finds by this pattern, as it was written last. */
+  program: Fragment | null = null
+
+  constructor(
+    madeFor: number,
+    readonly id: number,
+    readonly kind: PatternKind,
+    readonly text: string,
+  ) {
+    super(madeFor)
+  }
 }
 
 /** The tags of a declared tool: everybody's, and those of them that the fleet gave. */
@@ -21,7 +36,10 @@ export interface Tags {
 }
 
 /** Patterns in the author's words; a tool that is called `undeclared` keeps its quotes. */
-export function spellPatterns(on: string, patterns: readonly Pattern[]): string {
+export function spellPatterns(
+  on: string,
+  patterns: readonly { readonly kind: PatternKind; readonly text: string }[],
+): string {
   const names = patterns.map(({ kind, text }) => {
     if (kind === 'tag' || kind === 'fleet-tag') return `tag ${text}`
     return kind === 'literal' && text === UNDECLARED ? JSON.stringify(text) : text
@@ -42,10 +60,78 @@ export interface NameSection {
   readonly undeclared: Int32Array<ArrayBuffer>
 }
 
-/** Collects the patterns that rules use for one kind of name; equal patterns have one number. */
+/** The patterns that rules use for one kind of name; equal patterns are one. */
 export class NamePatterns {
-  readonly #patterns: Pattern[] = []
-  readonly #ids: Readonly<Record<Pattern['kind'], Map<string, number>>> = {
+  readonly #series: Series
+  readonly #known: Readonly<Record<PatternKind, Interned<string, Pattern>>>
+  #made = 0
+
+  constructor(series: Series) {
+    this.#series = series
+    this.#known = {
+      literal: new Interned(series),
+      glob: new Interned(series),
+      tag: new Interned(series),
+      'fleet-tag': new Interned(series),
+      undeclared: new Interned(series),
+      'fleet-undeclared': new Interned(series),
+    }
+  }
+
+  of(kind: PatternKind, text: string): Pattern {
+    const known = this.#known[kind].get(text)
+    if (known !== undefined) return known
+    return this.#known[kind].add(text, new Pattern(this.#series.last + 1, this.#made++, kind, text))
+  }
+
+  sweep(live: number): void {
+    for (const known of Object.values(this.#known)) known.sweep(live)
+  }
+}
+
+/** The names that have a row, in the order of their rows, which is that of their texts. */
+export function rowsOf(patterns: readonly Pattern[], tags: ReadonlyMap<string, Tags>): readonly string[] {
+  const literals = patterns.filter(({ kind }) => kind === 'literal').map(({ text }) => text)
+  return [...new Set([...literals, ...tags.keys()])].sort()
+}
+
+/**
+ * @param patterns by number
+ * @param names in the order of their rows
+ * @param tags of the declared names
+ */
+export function writeNames(
+  patterns: readonly Pattern[],
+  names: readonly string[],
+  tags: ReadonlyMap<string, Tags>,
+  texts: Texts,
+  writer: TextWriter,
+): NameSection {
+  const ofKind = groupByKind(patterns)
+  const textNumber = (text: string): number => writer.add(texts.shared(text))
+  const globs = buildGlobs(ofKind.glob, textNumber)
+  const globTexts = new Map([...ofKind.glob.keys()].map((text) => [textNumber(text), text]))
+  const matcher = new GlobMatcher(globs, (text) => globTexts.get(text)!)
+  const starts = new Ints()
+  const fitted = new Ints()
+  for (const name of names) {
+    starts.push(fitted.length)
+    const found = new Set(ownPatterns(ofKind, name, tags.get(name)))
+    matcher.match(name, found)
+    for (const pattern of ascending(found)) fitted.push(pattern)
+  }
+  starts.push(fitted.length)
+  const rows = names.map((name, row) => ({ hash: hashText(name), key: textNumber(name), value: row }))
+  const table = new Int32Array(tableLength(rows.length))
+  writeTable(rows, table, 0)
+  const undeclared = Int32Array.from([...ofKind.undeclared.values(), ...ofKind['fleet-undeclared'].values()])
+  return { table, starts: starts.toArray(), patterns: fitted.toArray(), globs, undeclared }
+}
+
+type NumbersByKind = Readonly<Record<PatternKind, Map<string, number>>>
+
+function groupByKind(patterns: readonly Pattern[]): NumbersByKind {
+  const groups: NumbersByKind = {
     literal: new Map(),
     glob: new Map(),
     tag: new Map(),
@@ -53,60 +139,17 @@ export class NamePatterns {
     undeclared: new Map(),
     'fleet-undeclared': new Map(),
   }
+  for (const { kind, text, number } of patterns) groups[kind].set(text, number)
+  return groups
+}
 
-  get size(): number {
-    return this.#patterns.length
-  }
-
-  intern(kind: Pattern['kind'], text: string): number {
-    const ids = this.#ids[kind]
-    const known = ids.get(text)
-    if (known !== undefined) return known
-    const id = this.#patterns.push({ kind, text }) - 1
-    ids.set(text, id)
-    return id
-  }
-
-  /** The pattern that has this number. */
-  pattern(id: number): Pattern {
-    return this.#patterns[id]!
-  }
-
-  /** The names that have a row, in the order of their rows. */
-  rows(tags: ReadonlyMap<string, Tags>): readonly string[] {
-    return [...new Set([...this.#ids.literal.keys(), ...tags.keys()])]
-  }
-
-  /** @param tags of the declared names */
-  finish(tags: ReadonlyMap<string, Tags>, strings: StringPoolBuilder): NameSection {
-    const globs = buildGlobs(this.#ids.glob, strings)
-    const texts = new Map([...this.#ids.glob.keys()].map((text) => [strings.intern(text), text]))
-    const matcher = new GlobMatcher(globs, (text) => texts.get(text)!)
-    const names = this.rows(tags)
-    const starts = new Ints()
-    const patterns = new Ints()
-    for (const name of names) {
-      starts.push(patterns.length)
-      const found = new Set(this.#ownPatterns(name, tags.get(name)))
-      matcher.match(name, found)
-      for (const pattern of ascending(found)) patterns.push(pattern)
-    }
-    starts.push(patterns.length)
-    const rows = names.map((name, row) => ({ hash: hashText(name), key: strings.intern(name), value: row }))
-    const table = new Int32Array(tableLength(rows.length))
-    writeTable(rows, table, 0)
-    const undeclared = Int32Array.from([...this.#ids.undeclared.values(), ...this.#ids['fleet-undeclared'].values()])
-    return { table, starts: starts.toArray(), patterns: patterns.toArray(), globs, undeclared }
-  }
-
-  *#ownPatterns(name: string, tags: Tags | undefined): Iterable<number> {
-    const literal = this.#ids.literal.get(name)
-    if (literal !== undefined) yield literal
-    if (tags === undefined) yield* this.#ids.undeclared.values()
-    else yield* tagged(this.#ids.tag, tags.all)
-    if (tags === undefined || tags.fleet === null) yield* this.#ids['fleet-undeclared'].values()
-    else yield* tagged(this.#ids['fleet-tag'], tags.fleet)
-  }
+function* ownPatterns(ofKind: NumbersByKind, name: string, tags: Tags | undefined): Iterable<number> {
+  const literal = ofKind.literal.get(name)
+  if (literal !== undefined) yield literal
+  if (tags === undefined) yield* ofKind.undeclared.values()
+  else yield* tagged(ofKind.tag, tags.all)
+  if (tags === undefined || tags.fleet === null) yield* ofKind['fleet-undeclared'].values()
+  else yield* tagged(ofKind['fleet-tag'], tags.fleet)
 }
 
 function* tagged(ids: ReadonlyMap<string, number>, tags: readonly string[]): Iterable<number> {

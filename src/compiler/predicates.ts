@@ -1,12 +1,16 @@
 import type { CompareOp, Expr, ReferenceRoot } from '../language/ast.js'
 import type { ListItem } from '../language/checked.js'
 import { staticCost } from './cost.js'
+import type { Demand } from './demands.js'
 import { dependence } from './dependence.js'
 import { encode } from './encode.js'
 import type { Layer } from './entry.js'
+import { copyOf } from './image.js'
 import { Ints } from './ints.js'
+import type { Feature } from './lift.js'
+import { Interned, Numbered, type Series } from './numbered.js'
 import { compileRegex } from './regex.js'
-import type { StringPoolBuilder } from './string-pool.js'
+import type { Text, Texts, TextWriter } from './string-pool.js'
 import type { ScopeCondition, Term } from './term.js'
 import { buildWords, takesAutomaton, type WordSection } from './words.js'
 import { zoneOffset } from './zone.js'
@@ -64,34 +68,172 @@ const MOST_COST = 0xffff
 /** A list literal longer than this is slow to prepare. */
 const LONG_LIST = 100
 
-/** Collects the predicates of a policy set: equal ones are one, whatever rule or layer they stand in. */
-export class Predicates {
-  readonly costs: number[] = []
-  readonly #strings: StringPoolBuilder
-  readonly #ids = new Map<string, number>()
-  readonly #ops: number[] = []
-  readonly #operands = new Ints()
-  readonly #numbers: number[] = []
-  readonly #terms = new Ints()
-  readonly #readsRequest: number[] = []
-  readonly #slow: number[] = []
-  readonly #slotIds = new Map<string, number>()
-  readonly #references: Readonly<Record<ReferenceRoot, Map<string, number>>> = {
-    args: new Map(),
-    agent: new Map(),
-    principal: new Map(),
-    session: new Map(),
-    context: new Map(),
-    tool: new Map(),
-    env: new Map(),
-    now: new Map(),
-  }
-  readonly #lists = new Map<readonly ListItem[], number>()
-  readonly #automatonIds = new Map<string, number>()
-  readonly #automata: WordSection[] = []
+/** What the text of a term refers to by number. */
+export type Referent = Slot | List | Automaton
 
-  constructor(strings: StringPoolBuilder) {
-    this.#strings = strings
+/** A value that is the same all through a decision, and read once. */
+export class Slot extends Numbered {
+  readonly #features = new Map<string, Feature>()
+
+  constructor(
+    madeFor: number,
+    readonly id: number,
+    readonly term: TermText,
+  ) {
+    super(madeFor)
+  }
+
+  feature(type: Feature['type'], isScope: boolean): Feature {
+    const key = `${type} ${isScope}`
+    const known = this.#features.get(key)
+    if (known !== undefined) return known
+    const feature: Feature = { type, slot: this, isScope }
+    this.#features.set(key, feature)
+    return feature
+  }
+}
+
+/** A list that policies name. */
+export class List extends Numbered {
+  /** Texts, each a JSON array of items. */
+  readonly chunks: readonly Text[]
+  #items: readonly ListItem[]
+
+  constructor(
+    madeFor: number,
+    readonly id: number,
+    items: readonly ListItem[],
+    texts: Texts,
+  ) {
+    super(madeFor)
+    this.#items = items
+    const chunks: Text[] = []
+    for (let at = 0; at < items.length; at += CHUNK_ITEMS) {
+      chunks.push(texts.own(JSON.stringify(items.slice(at, at + CHUNK_ITEMS))))
+    }
+    this.chunks = chunks
+  }
+
+  /** Whether it has these items; each check of a bundle reads its lists anew. */
+  has(items: readonly ListItem[]): boolean {
+    if (items === this.#items) return true
+    if (items.length !== this.#items.length || !items.every((item, at) => item === this.#items[at])) return false
+    this.#items = items
+    return true
+  }
+}
+
+/** The automaton of a list of words. */
+export class Automaton extends Numbered {
+  constructor(
+    madeFor: number,
+    readonly id: number,
+    readonly section: WordSection,
+  ) {
+    super(madeFor)
+  }
+}
+
+/** The text of a term. Where it names slots, lists and automata, an image has their numbers in it, the key their ids. */
+export class TermText {
+  readonly #key: string
+  readonly #texts: Texts
+  #numbers: readonly number[]
+  #text: Text
+
+  constructor(
+    key: string,
+    readonly referents: readonly Referent[],
+    texts: Texts,
+  ) {
+    this.#key = key
+    this.#texts = texts
+    this.#numbers = referents.map(({ id }) => id)
+    this.#text = texts.own(key)
+  }
+
+  /** With the numbers that the referents have now. */
+  get text(): Text {
+    if (this.referents.some(({ number }, at) => number !== this.#numbers[at])) {
+      this.#numbers = this.referents.map(({ number }) => number)
+      this.#text = this.#texts.own(mapReferents(this.#key, this.referents, ({ number }) => number))
+    }
+    return this.#text
+  }
+}
+
+/**
+ * The text of a term with other numbers for what it refers to. In a term every object is a term, for what authors wrote stands
+ * in it as texts, numbers and booleans.
+ */
+function mapReferents(key: string, referents: readonly Referent[], numberOf: (referent: Referent) => number): string {
+  const find = (type: typeof Slot | typeof List | typeof Automaton, id: number): number =>
+    numberOf(referents.find((referent) => referent instanceof type && referent.id === id)!)
+  return JSON.stringify(
+    JSON.parse(key, (_, value: unknown) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+      const term = value as Term
+      if (term.kind === 'slot') return { ...term, slot: find(Slot, term.slot) }
+      if (term.kind === 'named-list') return { ...term, list: find(List, term.list) }
+      if (term.kind !== 'relation' || term.automaton === undefined) return term
+      return { ...term, automaton: find(Automaton, term.automaton) }
+    }),
+  )
+}
+
+/** A condition that is evaluated once a decision. */
+export class Predicate extends Numbered {
+  /** @param term null where operation and operands say it all */
+  constructor(
+    madeFor: number,
+    readonly op: number,
+    /** The slot that is compared or tested, or the demand. */
+    readonly operand: Slot | Demand | null,
+    /** What a comparison compares with. */
+    readonly constant: number,
+    readonly term: TermText | null,
+    readonly cost: number,
+    readonly readsRequest: boolean,
+    readonly isSlow: boolean,
+  ) {
+    super(madeFor)
+  }
+}
+
+/** The predicates of a series of images: equal ones are one, whatever rule or layer they stand in. */
+export class Predicates {
+  readonly #series: Series
+  readonly #texts: Texts
+  readonly #known: Interned<string, Predicate>
+  readonly #ofDemand: Readonly<Record<'tool' | 'notTool' | 'environment', Interned<Demand, Predicate>>>
+  readonly #slots: Interned<string, Slot>
+  readonly #references: Readonly<Record<ReferenceRoot, Interned<string, Slot>>>
+  readonly #lists: Interned<string, List>
+  readonly #automata: Interned<string, Automaton>
+  #made = { slots: 0, lists: 0, automata: 0 }
+
+  constructor(series: Series, texts: Texts) {
+    this.#series = series
+    this.#texts = texts
+    this.#known = new Interned(series)
+    this.#ofDemand = { tool: new Interned(series), notTool: new Interned(series), environment: new Interned(series) }
+    this.#slots = new Interned(series)
+    this.#references = {
+      args: new Interned(series),
+      agent: new Interned(series),
+      principal: new Interned(series),
+      session: new Interned(series),
+      context: new Interned(series),
+      tool: new Interned(series),
+      env: new Interned(series),
+      now: new Interned(series),
+    }
+    this.#lists = new Interned(series)
+    this.#automata = new Interned(series)
+  }
+
+  get #image(): number {
+    return this.#series.last + 1
   }
 
   /**
@@ -99,124 +241,156 @@ export class Predicates {
    * @throws {RegexError} for a pattern that has no linear-time form
    * @throws {RangeError} for a time zone that this Node does not know
    */
-  ofCondition(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): number {
+  ofCondition(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): Predicate {
+    const referents: Referent[] = []
+    const note = (referent: Referent): number => {
+      if (!referents.includes(referent)) referents.push(referent)
+      return referent.id
+    }
     const term = encode(expr, {
       layer,
       lists,
-      listNumber: (list) => this.#listNumber(list),
-      automatonNumber: ({ op, right }) =>
-        op === 'contains-any' || op === 'contains-all' ? this.#automatonNumber(wordsOf(right, lists)) : undefined,
-      slotNumber: (slot) => this.slot(slot),
+      listNumber: (name, list) => note(this.#list(name, list)),
+      automatonNumber: ({ op, right }) => {
+        if (op !== 'contains-any' && op !== 'contains-all') return undefined
+        const automaton = this.#automaton(wordsOf(right, lists))
+        return automaton === undefined ? undefined : note(automaton)
+      },
+      slotNumber: (slot) => note(this.slot(slot, referents)),
     })
+    const slotOf = (id: number): Slot =>
+      referents.find((referent): referent is Slot => referent instanceof Slot && referent.id === id)!
     const comparison = comparisonOf(term)
-    if (comparison === undefined) return this.#intern(term, expr)
-    const { op, operand, number } = comparison
-    const key = `${op} ${operand} ${number}`
-    return this.#ids.get(key) ?? this.#add(key, comparison, staticCost(expr), dependence(expr) === 'request')
+    const key = comparison === undefined ? JSON.stringify(term) : comparison.join(' ')
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const cost = staticCost(expr)
+    const readsRequest = dependence(expr) === 'request'
+    if (comparison !== undefined) {
+      const [op, slot, number] = comparison
+      return this.#add(key, new Predicate(this.#image, op, slotOf(slot), number, null, cost, readsRequest, false))
+    }
+    const isSlow = prepare(term)
+    const tested = testedSlot(term)
+    const [op, operand] = tested === undefined ? [OP.general, null] : [OP.test, slotOf(tested)]
+    const text = new TermText(key, referents, this.#texts)
+    return this.#add(key, new Predicate(this.#image, op, operand, 0, text, cost, readsRequest, isSlow))
   }
 
   /** A predicate of the scope; it reads nothing but agent, principal, tenant and clock. */
-  ofScope(condition: ScopeCondition, cost: number): number {
+  ofScope(condition: ScopeCondition, slots: readonly Slot[], cost: number): Predicate {
     const key = JSON.stringify(condition)
-    return this.#ids.get(key) ?? this.#add(key, this.#toRow(condition, key), cost, false)
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const [slot] = slots
+    const op = slot === undefined ? OP.general : OP.test
+    const text = new TermText(key, slots, this.#texts)
+    return this.#add(key, new Predicate(this.#image, op, slot ?? null, 0, text, cost, false, false))
   }
 
-  /** That the called tool, or the environment, meets a demand (see `Demands`). Cheaper than anything that reads the call. */
-  ofDemand(op: 'tool' | 'notTool' | 'environment', demand: number): number {
-    const key = `${op} ${demand}`
-    const row = { op: OP[op], operand: demand, number: 0, term: -1 }
-    return this.#ids.get(key) ?? this.#add(key, row, 0, false)
+  /** That the called tool, or the environment, meets a demand. Cheaper than anything that reads the call. */
+  ofDemand(op: 'tool' | 'notTool' | 'environment', demand: Demand): Predicate {
+    const known = this.#ofDemand[op].get(demand)
+    if (known !== undefined) return known
+    const predicate = new Predicate(this.#image, OP[op], demand, 0, null, 0, false, false)
+    return this.#ofDemand[op].add(demand, predicate)
   }
 
-  /** The number of the slot of a term. */
-  slot(term: Term): number {
-    if (term.kind !== 'reference' || term.path.length !== 1) return this.#slot(term)
+  /**
+   * The slot of a term.
+   * @param referents among which are those of the term
+   */
+  slot(term: Term, referents: readonly Referent[]): Slot {
+    if (term.kind !== 'reference' || term.path.length !== 1) return this.#slot(term, referents)
     // Nearly every slot is `args.KEY` or a label: no text of the term is made to find it again.
     const ofRoot = this.#references[term.root]
-    const known = ofRoot.get(term.path[0]!)
-    if (known !== undefined) return known
-    const slot = this.#slot(term)
-    ofRoot.set(term.path[0]!, slot)
-    return slot
+    const name = term.path[0]!
+    return ofRoot.get(name) ?? ofRoot.add(name, this.#slot(term, referents))
   }
 
-  #slot(term: Term): number {
+  sweep(live: number): void {
+    const { tool, notTool, environment } = this.#ofDemand
+    const tables = [this.#known, tool, notTool, environment, this.#slots, ...Object.values(this.#references)]
+    for (const table of [...tables, this.#lists, this.#automata]) table.sweep(live)
+  }
+
+  #slot(term: Term, referents: readonly Referent[]): Slot {
     const key = JSON.stringify(term)
-    const known = this.#slotIds.get(key)
+    const known = this.#slots.get(key)
     if (known !== undefined) return known
     prepare(term)
-    this.#slotIds.set(key, this.#slotIds.size)
-    return this.#slotIds.size - 1
+    const named = new Set<Referent>()
+    mapReferents(key, referents, (referent) => named.add(referent) && referent.id)
+    const text = new TermText(key, [...named], this.#texts)
+    return this.#slots.add(key, new Slot(this.#image, this.#made.slots++, text))
   }
 
-  finish(): PredicateSection {
-    const starts = new Ints()
-    const chunks = new Ints()
-    for (const list of this.#lists.keys()) {
-      starts.push(chunks.length)
-      for (let at = 0; at < list.length; at += CHUNK_ITEMS) {
-        chunks.push(this.#strings.add(JSON.stringify(list.slice(at, at + CHUNK_ITEMS))))
-      }
-    }
-    starts.push(chunks.length)
-    return {
-      ops: Uint8Array.from(this.#ops),
-      operands: this.#operands.toArray(),
-      numbers: Float64Array.from(this.#numbers),
-      terms: this.#terms.toArray(),
-      readsRequest: Uint8Array.from(this.#readsRequest),
-      costs: Uint16Array.from(this.costs, (cost) => Math.min(cost, MOST_COST)),
-      slow: Int32Array.from(this.#slow),
-      slots: Int32Array.from([...this.#slotIds.keys()], (text) => this.#strings.add(text)),
-      listStarts: starts.toArray(),
-      listChunks: chunks.toArray(),
-      automata: this.#automata,
-    }
+  #add(key: string, predicate: Predicate): Predicate {
+    return this.#known.add(key, predicate)
   }
 
-  #intern(term: Term, expr: Expr): number {
-    const key = JSON.stringify(term)
-    const known = this.#ids.get(key)
-    if (known !== undefined) return known
-    const isSlow = prepare(term)
-    const id = this.#add(key, this.#toRow(term, key), staticCost(expr), dependence(expr) === 'request')
-    if (isSlow) this.#slow.push(id)
-    return id
-  }
-
-  #add(key: string, row: Row, cost: number, readsRequest: boolean): number {
-    const id = this.#ops.push(row.op) - 1
-    this.#operands.push(row.operand)
-    this.#numbers.push(row.number)
-    this.#terms.push(row.term)
-    this.#readsRequest.push(readsRequest ? 1 : 0)
-    this.costs.push(cost)
-    this.#ids.set(key, id)
-    return id
-  }
-
-  #toRow(term: Term, key: string): Row {
-    const slot = testedSlot(term)
-    const text = this.#strings.add(key)
-    if (slot !== undefined) return { op: OP.test, operand: slot, number: 0, term: text }
-    return { op: OP.general, operand: 0, number: 0, term: text }
-  }
-
-  #automatonNumber(words: readonly string[]): number | undefined {
+  #automaton(words: readonly string[]): Automaton | undefined {
     if (!takesAutomaton(words)) return undefined
     const key = JSON.stringify(words)
-    const known = this.#automatonIds.get(key)
+    const known = this.#automata.get(key)
     if (known !== undefined) return known
-    const number = this.#automata.push(buildWords(words)) - 1
-    this.#automatonIds.set(key, number)
-    return number
+    return this.#automata.add(key, new Automaton(this.#image, this.#made.automata++, buildWords(words)))
   }
 
-  #listNumber(list: readonly ListItem[]): number {
-    const known = this.#lists.get(list)
-    if (known !== undefined) return known
-    this.#lists.set(list, this.#lists.size)
-    return this.#lists.size - 1
+  #list(name: string, items: readonly ListItem[]): List {
+    for (let other = 0; ; other++) {
+      const key = `${name} ${other}`
+      const known = this.#lists.get(key)
+      if (known?.has(items)) return known
+      if (known !== undefined) continue
+      return this.#lists.add(key, new List(this.#image, this.#made.lists++, items, this.#texts))
+    }
+  }
+}
+
+/** Everything of an image that predicates are made of, each kind by number. */
+export interface PredicateParts {
+  readonly predicates: readonly Predicate[]
+  readonly slots: readonly Slot[]
+  readonly lists: readonly List[]
+  readonly automata: readonly Automaton[]
+}
+
+export function writePredicates(parts: PredicateParts, writer: TextWriter): PredicateSection {
+  const { predicates, slots, lists, automata } = parts
+  const starts = new Ints()
+  const chunks = new Ints()
+  for (const list of lists) {
+    starts.push(chunks.length)
+    for (const chunk of list.chunks) chunks.push(writer.add(chunk))
+  }
+  starts.push(chunks.length)
+  const section = {
+    ops: new Uint8Array(predicates.length),
+    operands: new Int32Array(predicates.length),
+    numbers: new Float64Array(predicates.length),
+    terms: new Int32Array(predicates.length).fill(-1),
+    readsRequest: new Uint8Array(predicates.length),
+    costs: new Uint16Array(predicates.length),
+  }
+  const slow: number[] = []
+  for (let at = 0; at < predicates.length; at++) {
+    const { op, operand, constant, term, cost, readsRequest, isSlow } = predicates[at]!
+    section.ops[at] = op
+    if (operand !== null) section.operands[at] = operand.number
+    section.numbers[at] = constant
+    if (term !== null) section.terms[at] = writer.add(term.text)
+    section.costs[at] = Math.min(cost, MOST_COST)
+    if (readsRequest) section.readsRequest[at] = 1
+    if (isSlow) slow.push(at)
+  }
+  return {
+    ...section,
+    slow: Int32Array.from(slow),
+    slots: Int32Array.from(slots, ({ term }) => writer.add(term.text)),
+    listStarts: starts.toArray(),
+    listChunks: chunks.toArray(),
+    automata: automata.map(({ section }) => copyOf(section)),
   }
 }
 
@@ -231,12 +405,8 @@ function wordsOf(right: Expr, lists: ReadonlyMap<string, readonly ListItem[]>): 
   return items.filter((item) => typeof item === 'string')
 }
 
-interface Row {
-  readonly op: number
-  readonly operand: number
-  readonly number: number
-  readonly term: number
-}
+/** Operation, slot and number. */
+type Comparison = readonly [op: number, slot: number, number: number]
 
 const MIRRORED: Readonly<Record<CompareOp, CompareOp>> = {
   '<': '>',
@@ -248,14 +418,14 @@ const MIRRORED: Readonly<Record<CompareOp, CompareOp>> = {
 }
 
 /** A slot compared with a number, either way round. */
-function comparisonOf(term: Term): Row | undefined {
+function comparisonOf(term: Term): Comparison | undefined {
   if (term.kind !== 'compare') return undefined
   const { op, left, right } = term
   const number = numberOf(right)
-  if (left.kind === 'slot' && number !== undefined) return { op: OP[op], operand: left.slot, number, term: -1 }
+  if (left.kind === 'slot' && number !== undefined) return [OP[op], left.slot, number]
   const mirrored = numberOf(left)
   if (right.kind !== 'slot' || mirrored === undefined) return undefined
-  return { op: OP[MIRRORED[op]], operand: right.slot, number: mirrored, term: -1 }
+  return [OP[MIRRORED[op]], right.slot, mirrored]
 }
 
 function numberOf(term: Term): number | undefined {

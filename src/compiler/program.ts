@@ -1,7 +1,10 @@
-import { TreeBuilder, type TreeSection } from './interval-tree.js'
+import { TreeBuilder, TreeJoiner, type TreeSection } from './interval-tree.js'
 import { Ints } from './ints.js'
 import type { EqualityKey, Feature, KeyValue, RangeKey } from './lift.js'
-import type { StringPoolBuilder } from './string-pool.js'
+import type { Pattern } from './names.js'
+import type { Numbered } from './numbered.js'
+import type { Predicate } from './predicates.js'
+import type { Text, Texts, TextWriter } from './string-pool.js'
 import { hashNumber, hashText, type TableRow, tableLength, writeTable } from './text-table.js'
 
 /**
@@ -51,15 +54,56 @@ export const BRANCH_KIND = { environment: 0, string: 1, number: 2, boolean: 3, r
 
 /** An entry as the index sees it. */
 export interface Indexed {
-  readonly entry: number
+  readonly entry: Numbered
   /** Predicates left to evaluate, cheap first. */
-  readonly predicates: readonly number[]
+  readonly predicates: readonly Predicate[]
   readonly unknownMatches: boolean
-  /** Rows of the environments of which the call must name one, and the predicate that says the same; null for an entry that demands nothing so plain. */
-  readonly environments: { readonly rows: readonly number[]; readonly predicate: number } | null
+  /** The environments of which the call must name one, and the predicate that says the same; null for an entry that demands nothing so plain. */
+  readonly environments: { readonly names: readonly Pattern[]; readonly predicate: Predicate } | null
   readonly equalities: readonly EqualityKey[]
   readonly ranges: readonly RangeKey[]
 }
+
+/**
+ * A program as it was written, before an image says where it stands and what the numbers are of what it names: of each of
+ * its integers there is one of {@link MEANING}.
+ */
+export interface Fragment {
+  /** What it is the program of, in order. */
+  readonly entries: readonly Indexed[]
+  /** Those that no branch took. */
+  readonly walked: readonly Indexed[]
+  /** By entry: the feature by which it is told from others first. */
+  readonly told: ReadonlyMap<Numbered, Feature>
+  readonly start: number
+  readonly code: Int32Array
+  readonly meanings: Uint8Array
+  readonly tables: Int32Array
+  readonly tableMeanings: Uint8Array
+  readonly tableNumbers: readonly number[]
+  readonly trees: TreeSection | null
+  readonly named: readonly Numbered[]
+  readonly texts: readonly Text[]
+}
+
+/** What is added to an integer of a fragment, or stands in its place. */
+const MEANING = {
+  plain: 0,
+  /** A place in the code. */
+  code: 1,
+  /** A place in the tables. */
+  table: 2,
+  /** A node of the trees, or -1. */
+  tree: 3,
+  /** The number of what is `named`. */
+  named: 4,
+  /** The row of a name that is `named`. */
+  row: 5,
+  /** In a row of a table: the number of one of the `texts`, plus 1. */
+  text: 6,
+  /** In a row of a table: the place of one of the `tableNumbers`, plus 1. */
+  number: 7,
+} as const
 
 /** Fewer entries than this are walked; a table would not pay. */
 const MIN_BRANCH_ENTRIES = 8
@@ -69,22 +113,47 @@ const MIN_RANGE_ENTRIES = 16
 /** Telling environments apart costs next to nothing, and spares a look at every record of another environment. */
 const MIN_ENVIRONMENT_ENTRIES = 2
 
-/** Writes programs one after the other. */
-export class ProgramWriter {
-  readonly #strings: StringPoolBuilder
-  readonly #code = new Ints()
-  readonly #tables = new Ints()
-  readonly #tableNumbers: number[] = []
-  readonly #trees = new TreeBuilder()
-  /** By entry: the feature by which the first program that tells it from others does so. */
-  readonly told: (Feature | undefined)[] = []
+/** Writes the program of some entries. */
+export function writeFragment(entries: readonly Indexed[], texts: Texts): Fragment {
+  return new FragmentWriter(texts).finish(entries)
+}
 
-  constructor(strings: StringPoolBuilder) {
-    this.#strings = strings
+class FragmentWriter {
+  readonly #texts: Texts
+  readonly #code = new Ints()
+  readonly #meanings = new Ints()
+  readonly #tables = new Ints()
+  readonly #tableMeanings = new Ints()
+  readonly #tableNumbers: number[] = []
+  readonly #tableTexts: Text[] = []
+  readonly #trees = new TreeBuilder()
+  readonly #named: Numbered[] = []
+  readonly #told = new Map<Numbered, Feature>()
+
+  constructor(texts: Texts) {
+    this.#texts = texts
+  }
+
+  finish(entries: readonly Indexed[]): Fragment {
+    const { start, walked } = this.#write(entries)
+    return {
+      entries,
+      walked,
+      told: this.#told,
+      start,
+      code: this.#code.toArray(),
+      meanings: Uint8Array.from(this.#meanings.toArray()),
+      tables: this.#tables.toArray(),
+      tableMeanings: Uint8Array.from(this.#tableMeanings.toArray()),
+      tableNumbers: this.#tableNumbers,
+      trees: this.#trees.isEmpty ? null : this.#trees.finish(),
+      named: this.#named,
+      texts: this.#tableTexts,
+    }
   }
 
   /** @returns where the program begins, and the entries that no branch took */
-  write(entries: readonly Indexed[]): { readonly start: number; readonly walked: readonly Indexed[] } {
+  #write(entries: readonly Indexed[]): { readonly start: number; readonly walked: readonly Indexed[] } {
     const branches: number[] = []
     let rest = entries
     const demanding = rest.filter(({ environments }) => environments !== null)
@@ -98,43 +167,36 @@ export class ProgramWriter {
         const feature = best
         const isTold = (one: Indexed) => kind.keysOf(one).some((key) => key.feature === feature)
         const told = rest.filter(isTold)
-        for (const { entry } of told) this.told[entry] ??= feature
+        for (const { entry } of told) if (!this.#told.has(entry)) this.#told.set(entry, feature)
         branches.push(kind === RANGES ? this.#writeRanges(feature, told) : this.#writeValues(feature, told))
         rest = rest.filter((one) => !isTold(one))
       }
     }
-    const start = this.#code.push(0)
-    this.#code.push(branches.length)
-    for (const branch of branches) this.#code.push(branch)
+    const start = this.#push(0, MEANING.code)
+    this.#push(branches.length)
+    for (const branch of branches) this.#push(branch, MEANING.code)
     this.#writeRecords(rest)
     this.#code.set(start, this.#code.length)
     return { start, walked: rest }
   }
 
-  finish(): Omit<ProgramSection, 'byPattern' | 'byRow' | 'everyTool' | 'mostMatches'> {
-    return {
-      code: this.#code.toArray(),
-      tables: this.#tables.toArray(),
-      tableNumbers: Float64Array.from(this.#tableNumbers),
-      trees: this.#trees.finish(),
-    }
-  }
-
   #writeEnvironments(entries: readonly Indexed[]): number {
-    const groups = new Map<number, Indexed[]>()
+    const groups = new Map<Pattern, Indexed[]>()
     for (const one of entries) {
-      const { rows, predicate } = one.environments!
+      const { names, predicate } = one.environments!
       const predicates = one.predicates.filter((other) => other !== predicate)
       const settled = { ...one, predicates, environments: null }
-      for (const row of rows) push(groups, row, settled)
+      for (const name of names) push(groups, name, settled)
     }
-    const pairs = [...groups].map(([row, group]) => [row, this.write(group).start] as const)
+    // Rows are in the order of their names.
+    const pairs = [...groups].sort(([a], [b]) => (a.text < b.text ? -1 : 1))
+    const programs = pairs.map(([name, group]) => ({ name, program: this.#write(group).start }))
     const base = this.#code.length
-    for (const [row, program] of pairs.sort(([a], [b]) => a - b)) {
-      this.#code.push(row)
-      this.#code.push(program)
+    for (const { name, program } of programs) {
+      this.#push(this.#named.push(name) - 1, MEANING.row)
+      this.#push(program, MEANING.code)
     }
-    return this.#addBranch({ kind: BRANCH_KIND.environment, base, length: 2 * pairs.length })
+    return this.#addBranch({ kind: BRANCH_KIND.environment, base, length: 2 * pairs.length }, { base: MEANING.code })
   }
 
   #writeValues(feature: Feature, entries: readonly Indexed[]): number {
@@ -147,21 +209,34 @@ export class ProgramWriter {
     }
     let longest = 0
     const rows = [...groups].map(([value, group]): TableRow => {
-      const program = this.write(group).start
+      const program = this.#write(group).start
       if (typeof value === 'string') {
         longest = Math.max(longest, value.length)
-        return { hash: hashText(value), key: this.#strings.intern(value), value: program }
+        const key = this.#tableTexts.push(this.#texts.shared(value)) - 1
+        return { hash: hashText(value), key, value: program }
       }
       const number = Number(value)
       return { hash: hashNumber(number), key: this.#tableNumbers.push(number) - 1, value: program }
     })
+    const base = this.#tables.length
+    this.#writeTable(rows, feature.type === 'string' ? MEANING.text : MEANING.number)
+    const slot = this.#named.push(feature.slot) - 1
+    const isScope = feature.isScope ? 1 : 0
+    const length = this.#tables.length - base
+    const row = { kind: BRANCH_KIND[feature.type], slot, ...all, base, length, isScope, longest }
+    return this.#addBranch(row, { slot: MEANING.named, base: MEANING.table })
+  }
+
+  #writeTable(rows: readonly TableRow[], key: number): void {
     const table = new Int32Array(tableLength(rows.length))
     writeTable(rows, table, 0)
-    const base = this.#tables.length
-    for (const item of table) this.#tables.push(item)
-    const { slot, type } = feature
-    const isScope = feature.isScope ? 1 : 0
-    return this.#addBranch({ kind: BRANCH_KIND[type], slot, ...all, base, length: table.length, isScope, longest })
+    for (let at = 0; at < table.length; at += 3) {
+      const isEmpty = table[at + 1] === 0
+      for (let place = 0; place < 3; place++) this.#tables.push(table[at + place]!)
+      this.#tableMeanings.push(MEANING.plain)
+      this.#tableMeanings.push(isEmpty ? MEANING.plain : key)
+      this.#tableMeanings.push(isEmpty ? MEANING.plain : MEANING.code)
+    }
   }
 
   #writeRanges(feature: Feature, entries: readonly Indexed[]): number {
@@ -169,12 +244,18 @@ export class ProgramWriter {
     const all = this.#writeRecords(entries, starts)
     const intervals = entries.map(({ ranges }) => ranges.find((range) => range.feature === feature)!)
     const base = this.#trees.add(intervals, starts)
-    return this.#addBranch({ kind: BRANCH_KIND.range, slot: feature.slot, ...all, base })
+    const slot = this.#named.push(feature.slot) - 1
+    return this.#addBranch({ kind: BRANCH_KIND.range, slot, ...all, base }, { slot: MEANING.named, base: MEANING.tree })
   }
 
-  #addBranch(row: Partial<Record<keyof typeof BRANCH, number>>): number {
+  #addBranch(row: Partial<Record<BranchPlace, number>>, meanings: Partial<Record<BranchPlace, number>>): number {
     const at = this.#code.length
-    for (const place of Object.keys(BRANCH) as (keyof typeof BRANCH)[]) this.#code.push(row[place] ?? 0)
+    const all = { allStart: MEANING.code, allEnd: MEANING.code, ...meanings }
+    for (const place of Object.keys(BRANCH) as BranchPlace[]) {
+      const number = row[place]
+      if (number === undefined) this.#push(0)
+      else this.#push(number, all[place as keyof typeof all])
+    }
     return at
   }
 
@@ -185,11 +266,73 @@ export class ProgramWriter {
     const allStart = this.#code.length
     for (const { entry, predicates, unknownMatches } of entries) {
       starts?.push(this.#code.length)
-      this.#code.push(entry)
-      this.#code.push((predicates.length << 1) | (unknownMatches ? 1 : 0))
-      for (const predicate of predicates) this.#code.push(predicate)
+      this.#push(this.#named.push(entry) - 1, MEANING.named)
+      this.#push((predicates.length << 1) | (unknownMatches ? 1 : 0))
+      for (const predicate of predicates) this.#push(this.#named.push(predicate) - 1, MEANING.named)
     }
     return { allStart, allEnd: this.#code.length }
+  }
+
+  #push(item: number, meaning: number = MEANING.plain): number {
+    this.#meanings.push(meaning)
+    return this.#code.push(item)
+  }
+}
+
+type BranchPlace = keyof typeof BRANCH
+
+/** Puts fragments one after the other, with the numbers that an image has for what they name. */
+export class ProgramJoiner {
+  readonly #writer: TextWriter
+  readonly #code = new Ints()
+  readonly #tables = new Ints()
+  readonly #tableNumbers: number[] = []
+  readonly #trees = new TreeJoiner()
+
+  constructor(writer: TextWriter) {
+    this.#writer = writer
+  }
+
+  /** @returns where the program begins */
+  add(fragment: Fragment): number {
+    const { start, code, meanings, tables, tableMeanings, tableNumbers, trees, named, texts } = fragment
+    const codeBase = this.#code.length
+    const tableBase = this.#tables.length
+    const numberBase = this.#tableNumbers.length
+    const treeBase = trees === null ? 0 : this.#trees.add(trees, codeBase)
+    const meant = (item: number, meaning: number): number => {
+      switch (meaning) {
+        case MEANING.code:
+          return item + codeBase
+        case MEANING.table:
+          return item + tableBase
+        case MEANING.tree:
+          return item < 0 ? item : item + treeBase
+        case MEANING.named:
+          return named[item]!.number
+        case MEANING.row:
+          return (named[item] as Pattern).row
+        case MEANING.text:
+          return this.#writer.add(texts[item - 1]!) + 1
+        case MEANING.number:
+          return item + numberBase
+        default:
+          return item
+      }
+    }
+    for (let at = 0; at < code.length; at++) this.#code.push(meant(code[at]!, meanings[at]!))
+    for (let at = 0; at < tables.length; at++) this.#tables.push(meant(tables[at]!, tableMeanings[at]!))
+    for (const number of tableNumbers) this.#tableNumbers.push(number)
+    return codeBase + start
+  }
+
+  finish(): Pick<ProgramSection, 'code' | 'tables' | 'tableNumbers' | 'trees'> {
+    return {
+      code: this.#code.toArray(),
+      tables: this.#tables.toArray(),
+      tableNumbers: Float64Array.from(this.#tableNumbers),
+      trees: this.#trees.finish(),
+    }
   }
 }
 

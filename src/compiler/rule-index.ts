@@ -1,9 +1,8 @@
-import type { Draft } from './compile.js'
-import type { Demands } from './demands.js'
-import type { Feature, Lifted, Vocabulary } from './lift.js'
-import type { NamePatterns, NameSection, Pattern } from './names.js'
-import { type Indexed, type ProgramSection, ProgramWriter } from './program.js'
-import type { StringPoolBuilder } from './string-pool.js'
+import { type Draft, mostSelective } from './draft.js'
+import type { Feature } from './lift.js'
+import type { NameSection, Pattern } from './names.js'
+import { type Fragment, type Indexed, ProgramJoiner, type ProgramSection, writeFragment } from './program.js'
+import type { Texts, TextWriter } from './string-pool.js'
 
 /**
  * Which entries can apply to a call: one program for each pattern of tool names, of the entries whose most selective tool term
@@ -11,133 +10,85 @@ import type { StringPoolBuilder } from './string-pool.js'
  * entry's demands the pattern leaves open is a predicate like any other.
  */
 export class RuleIndex {
-  /** By entry: programs that hold it. */
-  readonly programCounts: Int32Array
-  /** Entries that no tool, environment or branch keeps from being looked at for every call. */
-  readonly walkedForEveryTool: ReadonlySet<number>
-  readonly #drafts: readonly Draft[]
-  readonly #vocabulary: Vocabulary
-  readonly #demands: Demands
-  readonly #environmentRows: ReadonlyMap<number, number>
-  readonly #writer: ProgramWriter
-  readonly #byPattern: Int32Array<ArrayBuffer>
-  readonly #everyTool: number
-  #mostMatches = 0
+  readonly #byPattern: readonly (Fragment | null)[]
+  readonly #everyTool: Fragment
 
-  constructor(drafts: readonly Draft[], vocabulary: Vocabulary, demands: Demands, strings: StringPoolBuilder) {
-    this.#drafts = drafts
-    this.#vocabulary = vocabulary
-    this.#demands = demands
-    const { environments, tools } = vocabulary
-    // Literals have the first rows, in their own order.
-    this.#environmentRows = new Map(
-      environments.rows(new Map()).map((name, row) => [environments.intern('literal', name), row]),
-    )
-    this.programCounts = new Int32Array(drafts.length)
-    this.#writer = new ProgramWriter(strings)
-    const groups: (number[] | undefined)[] = new Array(tools.size).fill(undefined)
-    const rest: number[] = []
-    for (const [entry, draft] of drafts.entries()) this.#anchor(draft, entry, groups, rest)
-    const indexed = drafts.map((draft, entry) => this.#toIndexed(draft, entry))
-    const write = (entries: readonly number[]) => {
-      for (const entry of entries) this.programCounts[entry]!++
-      this.#mostMatches += entries.length
-      return this.#writer.write(entries.map((entry) => indexed[entry]!))
+  /**
+   * @param drafts in the order of the entries, numbered
+   * @param patterns of tools, by number; each keeps its program for the next image
+   * @param before the program of the entries that name no tool, in the image before
+   */
+  constructor(drafts: readonly Draft[], patterns: readonly Pattern[], before: Fragment | null, texts: Texts) {
+    const groups: Indexed[][] = patterns.map(() => [])
+    const rest: Indexed[] = []
+    for (const { anchors, indexed } of drafts) {
+      if (anchors.length === 0) rest.push(indexed)
+      else for (const { number } of anchors) groups[number]!.push(indexed)
     }
-    this.#byPattern = new Int32Array(tools.size).fill(-1)
-    groups.forEach((entries, pattern) => {
-      if (entries !== undefined) this.#byPattern[pattern] = write(entries).start
+    this.#byPattern = patterns.map((pattern, number) => {
+      const group = groups[number]!
+      pattern.program = group.length === 0 ? null : programOf(group, pattern.program, texts)
+      return pattern.program
     })
-    const every = write(rest)
-    this.#everyTool = every.start
-    this.walkedForEveryTool = new Set(every.walked.map(({ entry }) => entry))
+    this.#everyTool = programOf(rest, before, texts)
   }
 
-  finish(tools: NameSection): ProgramSection {
+  /** The program of the entries that name no tool. */
+  get everyTool(): Fragment {
+    return this.#everyTool
+  }
+
+  /** @param tools by which a known tool finds its programs */
+  write(tools: NameSection, writer: TextWriter): ProgramSection {
+    const joiner = new ProgramJoiner(writer)
+    const byPattern = Int32Array.from(this.#byPattern, (program) => (program === null ? -1 : joiner.add(program)))
+    const everyTool = joiner.add(this.#everyTool)
     return {
-      ...this.#writer.finish(),
-      byPattern: this.#byPattern,
-      byRow: tools.patterns.map((pattern) => this.#byPattern[pattern]!),
-      everyTool: this.#everyTool,
-      mostMatches: this.#mostMatches,
+      ...joiner.finish(),
+      byPattern,
+      byRow: tools.patterns.map((pattern) => byPattern[pattern]!),
+      everyTool,
+      mostMatches: this.#programs().reduce((sum, { entries }) => sum + entries.length, 0),
     }
+  }
+
+  /** How many programs hold an entry. */
+  programCount(draft: Draft): number {
+    return this.#programs().filter(({ entries }) => entries.includes(draft.indexed)).length
+  }
+
+  /** Whether no tool, environment or branch keeps an entry from being looked at for every call. */
+  isWalkedForEveryTool(draft: Draft): boolean {
+    return this.#everyTool.walked.includes(draft.indexed)
   }
 
   /** The feature by which an entry is told from the others of the first program that does so. */
-  featureOf(entry: number): Feature | undefined {
-    return this.#writer.told[entry]
+  featureOf(draft: Draft): Feature | undefined {
+    return this.#programs()
+      .map(({ told }) => told.get(draft))
+      .find((feature) => feature !== undefined)
   }
 
-  /** The patterns of an entry's most selective tool term, or of its most selective environment term, if it has one. */
-  anchorOf(entry: number): { readonly on: 'tool' | 'env'; readonly patterns: readonly Pattern[] } | undefined {
-    const { toolTerms, envTerms } = this.#drafts[entry]!.lifted
-    const { tools, environments } = this.#vocabulary
-    if (toolTerms.length > 0)
-      return { on: 'tool', patterns: mostSelective(toolTerms, tools).map((id) => tools.pattern(id)) }
-    if (envTerms.length > 0)
-      return { on: 'env', patterns: mostSelective(envTerms, environments).map((id) => environments.pattern(id)) }
-    return undefined
-  }
-
-  #anchor({ lifted }: Draft, entry: number, groups: (number[] | undefined)[], rest: number[]): void {
-    if (lifted.toolTerms.length === 0) {
-      rest.push(entry)
-      return
-    }
-    for (const pattern of mostSelective(lifted.toolTerms, this.#vocabulary.tools)) {
-      const group = groups[pattern]
-      if (group === undefined) groups[pattern] = [entry]
-      else if (group[group.length - 1] !== entry) group.push(entry)
-    }
-  }
-
-  #toIndexed({ entry, lifted, clauses }: Draft, number: number): Indexed {
-    const { predicates } = this.#vocabulary
-    const { costs } = predicates
-    const { toolTerms, envTerms, equalities, ranges, settled } = lifted
-    const all = [...lifted.scope]
-    if (toolTerms.length > 1) all.push(predicates.ofDemand('tool', this.#demands.intern(toolTerms)))
-    for (const { expr, predicate } of clauses) if (!settled.includes(expr)) all.push(predicate)
-    let environments: Indexed['environments'] = null
-    if (envTerms.length > 0) {
-      const predicate = predicates.ofDemand('environment', this.#demands.intern(envTerms))
-      const rows = this.#rowsOf(envTerms)
-      if (rows !== null) environments = { rows, predicate }
-      all.push(predicate)
-    }
-    const unique = all.length < 2 ? all : [...new Set(all)].sort((a, b) => costs[a]! - costs[b]!)
-    const unknownMatches = entry.kind === 'rule' && entry.unknownMatches
-    return { entry: number, predicates: unique, unknownMatches, environments, equalities, ranges }
-  }
-
-  /** Rows of the environments that one term spells out; null for more terms and for globs, which take a predicate. */
-  #rowsOf(terms: Lifted['envTerms']): readonly number[] | null {
-    const [term] = terms
-    if (terms.length !== 1 || term === undefined) return null
-    const rows = new Set<number>()
-    for (const pattern of term) {
-      const row = this.#environmentRows.get(pattern)
-      if (row === undefined) return null
-      rows.add(row)
-    }
-    return [...rows]
+  #programs(): readonly Fragment[] {
+    return [...this.#byPattern.filter((program) => program !== null), this.#everyTool]
   }
 }
 
-/** The term that fits the fewest names, as far as its patterns tell: one literal before a set, both before globs. */
-function mostSelective(terms: readonly (readonly number[])[], names: NamePatterns): readonly number[] {
-  if (terms.length === 1) return terms[0]!
-  const breadth = (term: readonly number[]) =>
-    term.reduce((sum, id) => sum + PATTERN_BREADTH[names.pattern(id).kind], 0)
-  return terms.reduce((best, term) => (breadth(term) < breadth(best) ? term : best))
+/** The patterns of an entry's most selective tool term, or of its most selective environment term, if it has one. */
+export function anchorOf({
+  lifted,
+}: Draft): { readonly on: 'tool' | 'env'; readonly patterns: readonly Pattern[] } | undefined {
+  const { toolTerms, envTerms } = lifted
+  if (toolTerms.length > 0) return { on: 'tool', patterns: mostSelective(toolTerms) }
+  if (envTerms.length > 0) return { on: 'env', patterns: mostSelective(envTerms) }
+  return undefined
 }
 
-/** A rule that is reached through `undeclared` is never met by a call of a declared tool. */
-const PATTERN_BREADTH: Readonly<Record<Pattern['kind'], number>> = {
-  literal: 1,
-  tag: 8,
-  'fleet-tag': 8,
-  undeclared: 8,
-  'fleet-undeclared': 8,
-  glob: 16,
+/** What was written before, where it is about the same entries. */
+function programOf(entries: readonly Indexed[], before: Fragment | null, texts: Texts): Fragment {
+  const isSame =
+    before !== null &&
+    before.entries.length === entries.length &&
+    entries.every((entry, at) => entry === before.entries[at])
+  return isSame ? before : writeFragment(entries, texts)
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { Ints } from './ints.js'
+import { Interned, Numbered, type Series } from './numbered.js'
 
 /** Texts one after the other, by number: text `n` is `bytes[offsets[n]]` up to `bytes[offsets[n + 1]]`. */
 export interface StringSection {
@@ -13,38 +14,116 @@ const FIRST_BYTES = 4_096
 /** The most bytes a UTF-16 unit takes in UTF-8. */
 const BYTES_A_UNIT = 3
 
-/** Collects texts; equal texts have one number. */
-export class StringPoolBuilder {
-  readonly #numbers = new Map<string, number>()
-  readonly #offsets = new Ints()
-  #bytes = Buffer.allocUnsafe(FIRST_BYTES)
-  #used = 0
+/** A text of images. */
+export class Text extends Numbered {
+  /** Null once an image has its bytes. */
+  source: string | null
+  /** Where these stand in the last image that has it. */
+  start = 0
+  end = 0
 
-  /** The number of a text that others may ask for, too. */
-  intern(text: string): number {
-    const known = this.#numbers.get(text)
-    if (known !== undefined) return known
-    const number = this.add(text)
-    this.#numbers.set(text, number)
-    return number
+  constructor(madeFor: number, source: string) {
+    super(madeFor)
+    this.source = source
+  }
+}
+
+/** The texts of a series of images: each is encoded once, and copied from one image to the next. */
+export class Texts {
+  readonly #series: Series
+  readonly #shared: Interned<string, Text>
+  #last = Buffer.alloc(0)
+
+  constructor(series: Series) {
+    this.#series = series
+    this.#shared = new Interned(series)
   }
 
-  /** The number of a text that stands once: it is not looked for among the others. */
-  add(text: string): number {
-    const most = BYTES_A_UNIT * text.length + 1
-    if (this.#used + most > this.#bytes.length) this.#grow(this.#used + most)
-    const number = this.#offsets.push(this.#used)
-    if (text.isWellFormed()) this.#used += this.#bytes.write(text, this.#used, 'utf8')
-    else {
-      this.#bytes[this.#used++] = UTF16_MARK
-      this.#used += this.#bytes.write(text, this.#used, 'utf16le')
-    }
-    return number
+  /** A text that others may ask for, too. */
+  shared(text: string): Text {
+    return this.#shared.get(text) ?? this.#shared.add(text, this.own(text))
+  }
+
+  /** A text that stands once: it is not looked for among the others. */
+  own(text: string): Text {
+    return new Text(this.#series.last + 1, text)
+  }
+
+  writer(): TextWriter {
+    return new TextWriter(this.#series.last + 1, this.#last)
+  }
+
+  /** To be called with what the image that is now the last one holds. */
+  keep({ bytes, offsets }: StringSection): void {
+    this.#last = Buffer.from(bytes)
+    this.#shared.sweep(offsets.length)
+  }
+}
+
+/** Collects the texts of an image, in the order in which it comes to them. */
+export class TextWriter {
+  readonly #image: number
+  readonly #last: Buffer
+  readonly #offsets = new Ints()
+  #bytes: Buffer
+  #used = 0
+  /** Bytes of the last image that are still to be copied: texts that follow each other in both images are copied as one. */
+  #runStart = 0
+  #runEnd = 0
+
+  constructor(image: number, last: Buffer) {
+    this.#image = image
+    this.#last = last
+    this.#bytes = Buffer.allocUnsafe(FIRST_BYTES + last.length)
+  }
+
+  /** @returns the number of the text */
+  add(text: Text): number {
+    if (text.image === this.#image) return text.number
+    text.image = this.#image
+    const start = this.#used + this.#runEnd - this.#runStart
+    text.number = this.#offsets.push(start)
+    if (text.source === null) this.#continueRun(text)
+    else this.#encode(text, text.source)
+    text.end = start + text.end - text.start
+    text.start = start
+    return text.number
   }
 
   finish(): StringSection {
+    this.#copyRun()
     this.#offsets.push(this.#used)
     return { bytes: new Uint8Array(this.#bytes.subarray(0, this.#used)), offsets: this.#offsets.toArray() }
+  }
+
+  #continueRun({ start, end }: Text): void {
+    if (start !== this.#runEnd) {
+      this.#copyRun()
+      this.#runStart = start
+    }
+    this.#runEnd = end
+  }
+
+  #copyRun(): void {
+    const length = this.#runEnd - this.#runStart
+    if (this.#used + length > this.#bytes.length) this.#grow(this.#used + length)
+    this.#last.copy(this.#bytes, this.#used, this.#runStart, this.#runEnd)
+    this.#used += length
+    this.#runStart = this.#runEnd
+  }
+
+  #encode(text: Text, source: string): void {
+    this.#copyRun()
+    const most = BYTES_A_UNIT * source.length + 1
+    if (this.#used + most > this.#bytes.length) this.#grow(this.#used + most)
+    text.start = this.#used
+    if (source.isWellFormed()) this.#used += this.#bytes.write(source, this.#used, 'utf8')
+    else {
+      this.#bytes[this.#used++] = UTF16_MARK
+      this.#used += this.#bytes.write(source, this.#used, 'utf16le')
+    }
+    text.end = this.#used
+    text.source = null
   }
 
   #grow(needed: number): void {

@@ -89,6 +89,8 @@ interface Ground {
  * rules and tests changed, so that a rule is never judged by what a list or a tool was before.
  */
 export class CheckMemory {
+  /** Another object whenever all was forgotten. */
+  ground: object = {}
   #ground: Ground | null = null
   #layers = new Map<string | null, LayerMemory>()
 
@@ -101,6 +103,7 @@ export class CheckMemory {
       declarations.every((declaration, at) => declaration === before.declarations[at]) &&
       [...before.attachments].every(([path, bytes]) => isEqual(bytes, attachmentOf(path)))
     if (isSame) return
+    this.ground = {}
     this.#ground = { declarations, attachments: new Map() }
     this.#layers = new Map()
   }

@@ -55,6 +55,7 @@ export function checkBundle(source: SourceBundle, cache: BundleCache = new Bundl
 
   return {
     revision: revisionOf(source, attachments.used),
+    ground: memory.ground,
     fleet: context.fleet.layer,
     tenants: new Map(context.tenants.map((view) => [view.id as string, view.layer])),
     diagnostics: reporter.sorted(),

@@ -19,6 +19,8 @@ export interface SourceBundle {
 export interface CheckedBundle {
   /** `sha256:` and 64 hex digits over paths and bytes of every file that was read, in the order of their paths. */
   readonly revision: string
+  /** One object for as long as nothing but rules and tests changes from one check to the next (see `BundleCache`). */
+  readonly ground: object
   readonly fleet: CheckedLayer
   readonly tenants: ReadonlyMap<string, CheckedLayer>
   readonly diagnostics: readonly Diagnostic[]
@@ -63,6 +65,8 @@ export interface CheckedPolicy {
 
 /** A rule after templates and names: its expressions hold no {@link Expr} of kind `name` but lists and quantifier variables. */
 export interface CheckedRule {
+  /** One object for as long as the rule's text stays the same, and the `ground` of the bundle: it may have moved in its file. */
+  readonly core: object
   readonly id: string
   readonly policy: string
   readonly description: string

@@ -32,12 +32,11 @@ export function checkedPolicy(
   }
 }
 
-export function checkedRule(
-  { node, conditions, effect, header }: RuleCore,
-  places: Pick<CheckedRule, 'location' | 'locate' | 'excerpt'>,
-): CheckedRule {
+export function checkedRule(core: RuleCore, places: Pick<CheckedRule, 'location' | 'locate' | 'excerpt'>): CheckedRule {
+  const { node, conditions, effect, header } = core
   const { body } = node
   return {
+    core,
     id: node.id.name,
     policy: header.name.name,
     description: node.description,

@@ -1,7 +1,8 @@
 import { compile } from '../compiler/compile.js'
+import { CompileCache } from '../compiler/compile-cache.js'
 import { CompileError } from '../compiler/compile-error.js'
 import type { PolicyImage } from '../compiler/image.js'
-import { type BundleCache, checkBundle } from '../language/check.js'
+import { BundleCache, checkBundle } from '../language/check.js'
 import type { CheckedBundle, SourceBundle } from '../language/checked.js'
 import { renderDiagnostic } from '../language/render-diagnostic.js'
 import type { Diagnostic } from '../model/diagnostic.js'
@@ -35,17 +36,25 @@ export interface Findings {
   readonly text: string
 }
 
+/** What one load leaves for the next, so that a reload costs what changed. */
+export class LoadCache {
+  readonly checked = new BundleCache()
+  readonly compiled = new CompileCache()
+}
+
 /** @param live the revision that need not be compiled again, or null */
-export function loadPolicies(texts: SourceBundle, live: string | null, cache: BundleCache): Loaded {
-  const bundle = checkBundle(texts, cache)
+export function loadPolicies(texts: SourceBundle, live: string | null, cache: LoadCache): Loaded {
+  const bundle = checkBundle(texts, cache.checked)
   const errors = bundle.diagnostics.filter((d) => d.severity === 'error')
   if (errors.length > 0) return { kind: 'refused', errors: render(errors) }
   const { revision } = bundle
   if (revision === live) return { kind: 'unchanged', revision }
   const warnings = render(bundle.diagnostics.filter((d) => d.severity === 'warning'))
+  const { compiled } = cache
+  compiled.keepOnly(bundle)
   try {
-    const own = [...bundle.tenants.keys()].map((tenant) => [tenant, compile(bundle, tenant)] as const)
-    return { kind: 'loaded', revision, counts: countsOf(bundle), warnings, own, bare: compile(bundle, null) }
+    const own = [...bundle.tenants.keys()].map((tenant) => [tenant, compile(bundle, tenant, compiled)] as const)
+    return { kind: 'loaded', revision, counts: countsOf(bundle), warnings, own, bare: compile(bundle, null, compiled) }
   } catch (error) {
     if (error instanceof CompileError) return { kind: 'refused', errors: render(error.diagnostics) }
     throw error

@@ -50,7 +50,7 @@ const ANY_PARAMETER = { type: { kind: 'any' }, optional: true } as const
 export function toBundle({ fleet, tenants }: Model): CheckedBundle {
   const common = toLayer(fleet, null)
   const own = [...tenants].map(([id, layer]) => [id, toLayer(layer, common)] as const)
-  return { revision: 'sha256:model', fleet: common, tenants: new Map(own), diagnostics: [] }
+  return { revision: 'sha256:model', ground: {}, fleet: common, tenants: new Map(own), diagnostics: [] }
 }
 
 /** A tenant sees the tools and lists of the fleet, too. */
@@ -72,7 +72,7 @@ function toPolicy({ name, fleet, speaksFor, defaultEffect, rules }: ModelPolicy)
   const own = rules.map((rule): CheckedRule => {
     const { active } = rule
     const dates = active === null ? null : { ...active, span: SPAN }
-    return { ...rule, ...places, policy: name, description: '', active: dates, excerpt: () => '' }
+    return { ...rule, ...places, core: {}, policy: name, description: '', active: dates, excerpt: () => '' }
   })
   return {
     ...{ name, fleet, authors: [], speaksFor, defaultEffect, description: '', rules: own },

@@ -5,10 +5,11 @@ import { NESTED_LIMITS } from '../../src/compiler/encode.js'
 import { explainIndex } from '../../src/compiler/explain-index.js'
 import * as finding from '../../src/compiler/findings.js'
 import { NameIndex } from '../../src/compiler/name-index.js'
-import { NamePatterns } from '../../src/compiler/names.js'
+import { NamePatterns, type Pattern, writeNames } from '../../src/compiler/names.js'
+import { Numbering } from '../../src/compiler/numbered.js'
 import { openPolicySet, type PolicySet } from '../../src/compiler/policy-set.js'
 import { recordsOf } from '../../src/compiler/program.js'
-import { StringPool, StringPoolBuilder } from '../../src/compiler/string-pool.js'
+import { StringPool, Texts } from '../../src/compiler/string-pool.js'
 import { combine, combineLayer } from '../../src/engine/combine.js'
 import { decide } from '../../src/engine/decide.js'
 import { visibleTools } from '../../src/engine/visible-tools.js'
@@ -428,16 +429,21 @@ t.test('name patterns: one pass finds what a glob at a time finds', (t) => {
   const alphabet = ['a', 'b', '.', '*', 'ab', '\u{1f4a3}']
   const word = (most: number) =>
     Array.from({ length: 1 + draw.int(most) }, () => alphabet[draw.int(alphabet.length)]).join('')
-  const patterns = new NamePatterns()
-  const globs = new Map(Array.from({ length: 300 }, () => word(7)).map((glob) => [patterns.intern('glob', glob), glob]))
+  const series = { last: 0 }
+  const known = new NamePatterns(series)
+  const numbering = new Numbering<Pattern>(1)
+  const globs = new Map(
+    Array.from({ length: 300 }, () => word(7)).map((glob) => [numbering.of(known.of('glob', glob)), glob]),
+  )
   const matches = (glob: string, name: string): boolean => {
     if (glob === '') return name === ''
     if (glob[0] === '*') return matches(glob.slice(1), name) || (name !== '' && matches(glob, name.slice(1)))
     return name !== '' && glob[0] === name[0] && matches(glob.slice(1), name.slice(1))
   }
-  const strings = new StringPoolBuilder()
-  const section = patterns.finish(new Map(), strings)
-  const index = new NameIndex(section, new StringPool(strings.finish()))
+  const texts = new Texts(series)
+  const writer = texts.writer()
+  const section = writeNames(numbering.items, [], new Map(), texts, writer)
+  const index = new NameIndex(section, new StringPool(writer.finish()))
   const fitted = { ids: new Int32Array(0), start: 0, end: 0 }
   let hits = 0
   for (let i = 0; i < 2_000; i++) {

@@ -109,7 +109,13 @@ export class Generator {
     const fleet = this.layer(true, fleetTools)
     const ownTools = new Map([...fleetTools, ...this.tools()])
     const own = this.layer(false, ownTools)
-    const bundle = { revision: 'sha256:generated', fleet, tenants: new Map([['acme', own]]), diagnostics: [] }
+    const bundle = {
+      revision: 'sha256:generated',
+      ground: {},
+      fleet,
+      tenants: new Map([['acme', own]]),
+      diagnostics: [],
+    }
     return { bundle, tenant: this.chance(40) ? 'unknown' : 'acme' }
   }
 
@@ -135,6 +141,7 @@ export class Generator {
   /** A rule to add to a generated set; its id is not among the generated ones. */
   rule(policy: string, id: string, effect?: RuleEffect): CheckedRule {
     return {
+      core: {},
       id,
       policy,
       description: 'generated',

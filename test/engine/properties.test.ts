@@ -194,7 +194,18 @@ function bundleOf(
       ? { kind: 'allow', obligations: [], span: SPAN }
       : { kind: 'deny', why: '', span: SPAN }
     return {
-      ...{ id, policy: 'p', description: '', scope: [], conditions, effect, severity: null, tags: [], monitor: false },
+      ...{
+        core: {},
+        id,
+        policy: 'p',
+        description: '',
+        scope: [],
+        conditions,
+        effect,
+        severity: null,
+        tags: [],
+        monitor: false,
+      },
       ...{ active: null, unknownMeansNoMatch: false, location, locate: () => location, excerpt: () => 'text' },
     }
   })
@@ -204,7 +215,7 @@ function bundleOf(
     ...{ defaultEffect: { kind: 'default-deny', span: SPAN }, rules: checked },
   }
   const layer = { ...EMPTY, policies: [policy] }
-  return { revision: 'sha256:bounds', fleet: EMPTY, tenants: new Map([['acme', layer]]), diagnostics: [] }
+  return { revision: 'sha256:bounds', ground: {}, fleet: EMPTY, tenants: new Map([['acme', layer]]), diagnostics: [] }
 }
 
 function callWith(args: JsonObject): Call {
