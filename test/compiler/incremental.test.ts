@@ -152,7 +152,7 @@ t.test('compiling with what is remembered makes the image that compiling anew ma
         }
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 10 },
   )
   t.end()
 })
