@@ -81,140 +81,147 @@ async function load(client: PortcullisClient, ids: Set<string>, stop: () => bool
   }
 }
 
-t.test('two workers share the connections, and drain together', async (t) => {
+t.test('two workers', async (t) => {
   const data = join(tempFolder(t), 'data')
-  const child = start(t, 2, data)
-  const clients = connections(t, await serving(child), 6)
-  for (let round = 0; round < 5; round++) {
-    for (const client of clients)
-      t.equal((await client.decide(round % 2 === 0 ? allowed : denied)).outcome, round % 2 === 0 ? 'ALLOW' : 'DENY')
-  }
-  const counts = [1, 2].map((worker) => recorded(auditFolders(data, worker).spool).size)
-  t.strictSame(counts, [15, 15], 'three connections each, five calls each')
-  t.notOk(existsSync(auditFolders(data).spool), 'the spool of a server of one process is not touched')
-
-  child.process.kill('SIGHUP')
-  for (const worker of [1, 2]) await child.logged('policies unchanged', { worker, trigger: 'signal' })
-
-  const pids = [await pidOf(child, 1), await pidOf(child, 2)]
-  for (const pid of pids) for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.kill(pid, signal)
-  const streams = clients.map((client) => client.decideStream())
-  for (const [i, stream] of streams.entries()) {
-    await stream.write({ ...denied, requestId: `s${i}` })
-    t.match(await stream[Symbol.asyncIterator]().next(), { value: { response: { outcome: 'DENY' } } })
-  }
-  child.process.kill('SIGTERM')
-  const ends = await Promise.allSettled(
-    streams.map(async (stream) => {
-      for await (const _ of stream) t.fail('nothing was asked')
-    }),
-  )
-  for (const end of ends) t.match(end, { status: 'rejected', reason: { reason: 'SERVER_DRAINING' } })
-  t.equal(await child.exit, 0)
-  t.ok(child.errors.some((line) => line.includes('"event":"stopped"')))
-  t.notOk(pids.some(isRunning))
-})
-
-t.test('kill -9 of a worker under load: it comes back, and no acknowledged record is lost', async (t) => {
-  const data = join(tempFolder(t), 'data')
-  const child = start(t, 2, data)
-  const clients = connections(t, await serving(child), 8)
+  const policies = tempFolder(t, { 'support.policy': POLICY })
+  const child = start(t, 2, data, [], policies)
+  const address = await serving(child)
+  const clients = connections(t, address, 6)
+  /** Of every decision that was answered. */
   const ids = new Set<string>()
-  const first = await pidOf(child, 1)
-  let isOver = false
-  const loads = clients.map((client) => load(client, ids, () => isOver))
-  const reached = (count: number): Promise<void> => until(() => ids.size >= count)
-  await reached(200)
-  process.kill(first, 'SIGKILL')
-  t.match(await child.logged('worker ended, another one is started'), {
-    level: 'error',
-    worker: 1,
-    pid: first,
-    how: 'SIGKILL',
+
+  await t.test('share the connections', async (t) => {
+    for (let round = 0; round < 5; round++) {
+      for (const client of clients) {
+        const { outcome, decisionId } = await client.decide(round % 2 === 0 ? allowed : denied)
+        t.equal(outcome, round % 2 === 0 ? 'ALLOW' : 'DENY')
+        ids.add(decisionId)
+      }
+    }
+    const counts = [1, 2].map((worker) => recorded(auditFolders(data, worker).spool).size)
+    t.strictSame(counts, [15, 15], 'three connections each, five calls each')
+    t.notOk(existsSync(auditFolders(data).spool), 'the spool of a server of one process is not touched')
   })
-  await reached(ids.size + 200)
-  const again = await child.logged('worker serves again', { worker: 1 })
-  t.not(again['pid'], first)
-  const [late] = connections(t, await serving(child), 1)
-  const before = recorded(auditFolders(data, 1).spool).size
-  ids.add((await late!.decide(denied)).decisionId)
-  t.ok(recorded(auditFolders(data, 1).spool).size > before, 'a new connection goes to the worker that has fewest')
-  isOver = true
-  await Promise.all(loads)
-  child.process.kill('SIGTERM')
-  t.equal(await child.exit, 0)
+
+  await t.test('signals: a reload reaches both, and others are for the parent', async (t) => {
+    child.process.kill('SIGHUP')
+    for (const worker of [1, 2]) await child.logged('policies unchanged', { worker, trigger: 'signal' })
+    for (const worker of [1, 2]) {
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.kill(await pidOf(child, worker), signal)
+    }
+    for (const client of clients) {
+      const { outcome, decisionId } = await client.decide(allowed)
+      t.equal(outcome, 'ALLOW', 'both go on')
+      ids.add(decisionId)
+    }
+  })
+
+  await t.test('kill -9 of one under load: it comes back', async (t) => {
+    const first = await pidOf(child, 1)
+    let isOver = false
+    const loads = clients.map((client) => load(client, ids, () => isOver))
+    const reached = (count: number): Promise<void> => until(() => ids.size >= count)
+    await reached(200)
+    process.kill(first, 'SIGKILL')
+    const end = await child.logged('worker ended, another one is started')
+    t.match(end, { level: 'error', worker: 1, pid: first, how: 'SIGKILL' })
+    await reached(ids.size + 200)
+    t.not((await child.logged('worker serves again', { worker: 1 }))['pid'], first)
+    const before = recorded(auditFolders(data, 1).spool).size
+    for (const late of connections(t, address, 2)) ids.add((await late.decide(denied)).decisionId)
+    t.ok(recorded(auditFolders(data, 1).spool).size > before, 'new connections go to the worker that has fewest')
+    isOver = true
+    await Promise.all(loads)
+  })
+
+  await t.test('one that dies while the policies do not check comes back when they do', async (t) => {
+    writeFileSync(join(policies, 'support.policy'), POLICY.replace('rule DENY_DELETE', 'rul DENY_DELETE'))
+    for (const worker of [1, 2]) await child.logged('policies refused, the last good ones stay live', { worker })
+    const pid = await pidOf(child, 2)
+    process.kill(pid, 'SIGKILL')
+    const refused = { worker: 2, how: 'exit code 1' }
+    const { why } = await child.logged('worker ended, another one is started', refused)
+    t.match(why, /^support\.policy:\d+:/)
+    const [client] = connections(t, address, 1)
+    const { outcome, decisionId } = await client!.decide(denied)
+    ids.add(decisionId)
+    t.equal(outcome, 'DENY', 'the other one answers by the last good policies')
+    writeFileSync(join(policies, 'support.policy'), POLICY)
+    await child.logged('worker serves again', { worker: 2 })
+  })
+
+  await t.test('drain together', async (t) => {
+    const streams = connections(t, address, 4).map((client) => client.decideStream())
+    for (const [i, stream] of streams.entries()) {
+      await stream.write({ ...denied, requestId: `s${i}` })
+      t.match(await stream[Symbol.asyncIterator]().next(), { value: { response: { outcome: 'DENY' } } })
+    }
+    child.process.kill('SIGTERM')
+    const ends = await Promise.allSettled(
+      streams.map(async (stream) => {
+        for await (const _ of stream) t.fail('nothing was asked')
+      }),
+    )
+    for (const end of ends) t.match(end, { status: 'rejected', reason: { reason: 'SERVER_DRAINING' } })
+    t.equal(await child.exit, 0)
+    t.ok(child.errors.some((line) => line.includes('"event":"stopped"')))
+  })
+
   const records = recordedByAll(data)
   t.comment(`acknowledged ${ids.size}, recorded ${records.size}`)
-  t.equal([...ids].filter((id) => !records.has(id)).length, 0)
-})
-
-t.test('connections on their way to a worker that dies, or that come while none lives, are answered', async (t) => {
-  const child = start(t, 2, join(tempFolder(t), 'data'))
-  const address = await serving(child)
-  const [one, two] = [await pidOf(child, 1), await pidOf(child, 2)]
-  process.kill(one, 'SIGSTOP')
-  // Half of them are for the worker that does not take them, each behind the one before it.
-  const calls = connections(t, address, 8).map((client) =>
-    client.decide(allowed).then(
-      () => 1,
-      () => 0,
-    ),
-  )
-  const some: number[] = []
-  for (const call of calls) void call.then((answered) => some.push(answered))
-  await until(() => some.length >= 4)
-  process.kill(one, 'SIGKILL')
-  const answered = (await Promise.all(calls)).reduce((sum, n) => sum + n, 0)
-  t.ok(answered >= 7, 'all but the one that was in the hands of the worker')
-  await child.logged('worker serves again', { worker: 1 })
-
-  const again = Number((await child.logged('worker serves again', { worker: 1 }))['pid'])
-  for (const pid of [again, two]) process.kill(pid, 'SIGKILL')
-  await child.logged('worker ended, another one is started', { worker: 2 })
-  const [waiting] = connections(t, address, 1)
-  t.equal((await waiting!.decide(allowed)).outcome, 'ALLOW')
-})
-
-t.test('a worker that dies while the policies do not check comes back when they do', async (t) => {
-  const policies = tempFolder(t, { 'support.policy': POLICY })
-  const child = start(t, 2, join(tempFolder(t), 'data'), [], policies)
-  const address = await serving(child)
-  const [client] = connections(t, address, 1)
-  writeFileSync(join(policies, 'support.policy'), POLICY.replace('rule DENY_DELETE', 'rul DENY_DELETE'))
-  for (const worker of [1, 2]) await child.logged('policies refused, the last good ones stay live', { worker })
-  process.kill(await pidOf(child, 1), 'SIGKILL')
-  const isRefused = (line: string): boolean => line.includes('another one is started') && line.includes('"why"')
-  await until(() => child.errors.some(isRefused))
-  t.match(JSON.parse(child.errors.find(isRefused) ?? ''), {
-    worker: 1,
-    how: 'exit code 1',
-    why: /^support\.policy:\d+:/,
-  })
-  t.equal((await client!.decide(denied)).outcome, 'DENY', 'the other one answers by the last good policies')
-  writeFileSync(join(policies, 'support.policy'), POLICY)
-  await child.logged('worker serves again', { worker: 1 })
+  t.equal([...ids].filter((id) => !records.has(id)).length, 0, 'no acknowledged record is lost')
 })
 
 const isLinux = process.platform === 'linux'
 
-t.test('workers that die again and again end the server', { skip: !isLinux && 'finds them by /proc' }, async (t) => {
-  const child = start(t, 3, join(tempFolder(t), 'data'))
-  await serving(child)
-  let isOver = false
-  void child.exit.then(() => {
-    isOver = true
-  })
-  const killed = new Set<number>()
-  await until(() => {
-    for (const pid of childrenOf(child.process.pid!)) {
-      if (!killed.has(pid)) process.kill(pid, 'SIGKILL')
-      killed.add(pid)
+t.test('workers that die', async (t) => {
+  const child = start(t, 2, join(tempFolder(t), 'data'))
+  const address = await serving(child)
+  const [one, two] = [await pidOf(child, 1), await pidOf(child, 2)]
+
+  await t.test('with connections on their way', async (t) => {
+    process.kill(one, 'SIGSTOP')
+    // Half of them are for the worker that does not take them, each behind the one before it.
+    const calls = connections(t, address, 8).map((client) => client.decide(allowed))
+    let answered = 0
+    for (const call of calls) {
+      call.then(
+        () => answered++,
+        () => undefined,
+      )
     }
-    return isOver
+    await until(() => answered === 4)
+    process.kill(one, 'SIGKILL')
+    const ends = await Promise.allSettled(calls)
+    t.ok(ends.filter(({ status }) => status === 'fulfilled').length >= 7, 'all but the one that it had in its hands')
   })
-  t.equal(await child.exit, 1)
-  const end = child.errors.find((line) => line.includes('the server cannot go on')) ?? '{}'
-  t.match(JSON.parse(end), { level: 'error', why: '11 workers died within 60 s' })
+
+  await t.test('all of them: connections wait for the next ones', async (t) => {
+    const again = Number((await child.logged('worker serves again', { worker: 1 }))['pid'])
+    for (const pid of [again, two]) process.kill(pid, 'SIGKILL')
+    await child.logged('worker ended, another one is started', { worker: 2 })
+    await child.logged('worker ended, another one is started', { pid: again })
+    const [client] = connections(t, address, 1)
+    t.equal((await client!.decide(allowed)).outcome, 'ALLOW')
+  })
+
+  await t.test('again and again end the server', { skip: !isLinux && 'finds them by /proc' }, async (t) => {
+    let isOver = false
+    void child.exit.then(() => {
+      isOver = true
+    })
+    const killed = new Set<number>()
+    await until(() => {
+      for (const pid of childrenOf(child.process.pid!)) {
+        if (!killed.has(pid)) process.kill(pid, 'SIGKILL')
+        killed.add(pid)
+      }
+      return isOver
+    })
+    t.equal(await child.exit, 1)
+    const end = child.errors.find((line) => line.includes('the server cannot go on')) ?? '{}'
+    t.match(JSON.parse(end), { level: 'error', why: '11 workers died within 60 s' })
+  })
 })
 
 t.test('what keeps several workers from starting', async (t) => {
@@ -229,8 +236,6 @@ t.test('what keeps several workers from starting', async (t) => {
   t.notOk(existsSync(data), 'faulty policies leave no trace')
 
   const policies = tempFolder(t, { 'support.policy': POLICY })
-  const holder = await startServer(t)
-  await refused(['--policies', policies, '--data', holder.data], /^portcullis: the data folder .* is in use by process/)
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
