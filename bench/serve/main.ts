@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../sdk/typescript/client.js'
@@ -9,6 +9,7 @@ import { decide } from '../../src/engine/decide.js'
 import { blast, compileBlast, h2load, has, type Load } from '../load/blast.js'
 import { readOptions } from '../support/options.js'
 import { publish } from '../support/report.js'
+import { ROOT } from '../support/root.js'
 import { checkSources } from '../support/workload.js'
 import { type Sample, STREAM, toReport } from './report.js'
 import type { ServerSpec } from './server.js'
@@ -47,13 +48,14 @@ interface Cell {
   readonly load: Load
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'portcullis-bench-serve-'))
+// In the project's folder and not the system's temporary one, which may be memory: the audit's syncs are measured, too.
+const folder = mkdtempSync(join(ROOT, 'portcullis-bench-'))
 const pinned = has('taskset') && cpus().length > 1
 const pin = (core: number): string[] => (pinned ? ['taskset', '-c', String(core)] : [])
 const running = new Map<string, Running>()
 process.on('exit', () => {
   for (const { child } of running.values()) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 })
 
 async function start(name: string, spec: ServerSpec): Promise<void> {
@@ -159,11 +161,11 @@ if (!pinned) console.log('no taskset or one core: server and load share what the
 const answer = await plainAnswer()
 const wanted = new Set(cells.map(({ server }) => server))
 const specs: Readonly<Record<string, ServerSpec>> = {
-  bare: { rules: null, audit: false, answer },
-  'audit off': { rules: RULES, audit: false, answer },
-  'audit on': { rules: RULES, audit: true, answer },
-  '10 rules': { rules: 10, audit: false, answer },
-  '100,000 rules': { rules: 100_000, audit: false, answer },
+  bare: { rules: null, audit: null, answer },
+  'audit off': { rules: RULES, audit: null, answer },
+  'audit on': { rules: RULES, audit: join(folder, 'data'), answer },
+  '10 rules': { rules: 10, audit: null, answer },
+  '100,000 rules': { rules: 100_000, audit: null, answer },
 }
 let allowed = Number.NaN
 for (const [name, spec] of Object.entries(specs)) {

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { openAuditLog } from '../../src/audit/index.js'
@@ -22,14 +21,15 @@ import { workload } from './workload.js'
 export interface ServerSpec {
   /** null for the bare server. */
   readonly rules: number | null
-  readonly audit: boolean
+  /** Data folder of the audit, on a disk, which the parent removes; null: no audit. */
+  readonly audit: string | null
   /** What the bare server answers, base64. */
   readonly answer: string
 }
 
 const noAudit: AuditLog = { record: (_record, _durability, recorded) => recorded(null) }
 
-async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
+async function startPdp(rules: number, auditFolder: string | null): Promise<number> {
   const clock = { nowMs: () => Date.now(), monotonicNs: () => performance.now() * 1e6 }
   const log = createLog({
     level: 'error',
@@ -45,7 +45,7 @@ async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
   const pdp = new Pdp({
     identity: developmentIdentity,
     policies,
-    audit: hasAudit ? openAudit() : noAudit,
+    audit: auditFolder === null ? noAudit : openAudit(auditFolder),
     control: NO_CONTROL,
     approvals: null,
     receipts: null,
@@ -68,9 +68,7 @@ async function startPdp(rules: number, hasAudit: boolean): Promise<number> {
   return server.listen('127.0.0.1', 0)
 }
 
-function openAudit(): AuditLog {
-  const folder = mkdtempSync(join(tmpdir(), 'portcullis-bench-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+function openAudit(folder: string): AuditLog {
   setInterval(() => dropSegments(join(folder, 'audit', 'spool')), 2_000).unref()
   return openAuditLog({ dataDir: folder, maxBytes: 2 ** 40 })
 }
