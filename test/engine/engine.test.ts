@@ -8,6 +8,7 @@ import { NameIndex } from '../../src/compiler/name-index.js'
 import { NamePatterns, type Pattern, writeNames } from '../../src/compiler/names.js'
 import { Numbering } from '../../src/compiler/numbered.js'
 import { openPolicySet, type PolicySet } from '../../src/compiler/policy-set.js'
+import { MAX_ODD_HOSTS } from '../../src/compiler/predicate/quantifier.js'
 import { recordsOf } from '../../src/compiler/program.js'
 import { StringPool, Texts } from '../../src/compiler/string-pool.js'
 import { combine, combineLayer } from '../../src/engine/combine.js'
@@ -278,6 +279,8 @@ t.test('cost: a rule over the limit is refused by name, one under it is bounded'
     ['any x in args.xs: url(x).host == "h"', NESTED_LIMITS[1]!],
     ['any x in args.xs: x matches /^h$/', NESTED_LIMITS[0]!],
     ['any x in args.xs: x matches /^h$/ and any y in args.ys: x == y', NESTED_LIMITS[1]!],
+    ['any x in args.xs: domain(x) == "h"', MAX_ODD_HOSTS],
+    ['any x in args.xs: domain(x) == "h" or domain(x) == "g"', MAX_ODD_HOSTS / 2],
     ['any x in args.xs: x matches /^h$/ and url(x).host == "h"', NESTED_LIMITS[1]!],
   ] as const
   for (const [condition, most] of dearer) {

@@ -89,7 +89,7 @@ export function evaluate(expr: Expr, env: Env): unknown {
     case 'quantifier': {
       const items = value(expr.over)
       if (!Array.isArray(items)) return undefined
-      const limit = limitOf(expr, env.variables.length)
+      const limit = Math.min(limitOf(expr, env.variables.length), domainLimit(expr, env, items))
       const truths = items.slice(0, limit).map((item: unknown) => {
         const variables = [...env.variables, { name: expr.variable.name, value: item }]
         return evaluate(expr.body, { ...env, variables })
@@ -109,6 +109,32 @@ function limitOf(expr: Extract<Expr, { kind: 'quantifier' }>, around: number): n
   return levels === 1 ? 10_000 : levels === 2 ? 100 : 20
 }
 
+/** Items until the body would ask for the domain of the 401st that is no plain host, or address at one. */
+function domainLimit(expr: Extract<Expr, { kind: 'quantifier' }>, env: Env, items: readonly unknown[]): number {
+  const variables = new Set([...env.variables.map(({ name }) => name), expr.variable.name])
+  const count = (node: unknown, around: ReadonlySet<unknown>): number => {
+    if (typeof node !== 'object' || node === null) return 0
+    const inner = 'variable' in node ? new Set([...around, (node.variable as { name: unknown }).name]) : around
+    const parts = Object.values(node).reduce((sum: number, part) => sum + count(part, inner), 0)
+    const { kind, fn } = node as AnyNode
+    const asks = kind === 'call' && fn === 'domain' && has(node, (part) => part.kind === 'name' && inner.has(part.name))
+    return parts + Number(asks)
+  }
+  const domains = count(expr.body, variables)
+  if (domains === 0) return items.length
+  const odd = items.flatMap((item, i) => (typeof item === 'string' && isPlainAddress(item) ? [] : [i]))
+  return odd[Math.floor(400 / domains)] ?? items.length
+}
+
+/** Labels of small letters, digits and single hyphens within, the last of which begins with a letter. */
+function isPlainAddress(text: string): boolean {
+  const host = (text.endsWith('>') ? text.slice(0, -1) : text).split('@').at(-1)!
+  const labels = host.split('.')
+  const isLabel = (label: string) => /^[a-z0-9-]{1,63}$/.test(label) && !/^-|-$/.test(label)
+  const isShort = text.length <= 320 && host.length <= 253
+  return isShort && !host.includes('--') && labels.every(isLabel) && /^[a-z]/.test(labels.at(-1)!)
+}
+
 /** How deep quantifiers stand in one another; one that parses each item counts twice. */
 function levelsOf(node: unknown): number {
   if (typeof node !== 'object' || node === null) return 0
@@ -121,6 +147,7 @@ function levelsOf(node: unknown): number {
 interface AnyNode {
   readonly kind?: unknown
   readonly fn?: unknown
+  readonly name?: unknown
 }
 
 function has(node: unknown, what: (node: AnyNode) => boolean): boolean {

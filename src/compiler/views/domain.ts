@@ -1,9 +1,18 @@
 import { parseEmail } from './email.js'
 import { hasControl } from './fold.js'
-import { readHost } from './host.js'
+import { isPlainName, readHost } from './host.js'
 import { parseUrl } from './url.js'
 
 const MAX_CHARACTERS = 8_192
+
+const LONGEST_PLAIN = 320
+
+/** Whether a text is a host name, an address at one, or `Name <address>`, that takes no mapping: read in a microsecond. */
+export function isPlainAddress(text: string): boolean {
+  if (text.length > LONGEST_PLAIN) return false
+  const end = text.endsWith('>') ? text.length - 1 : text.length
+  return isPlainName(text.slice(text.lastIndexOf('@') + 1, end))
+}
 
 /**
  * The host of an e-mail address, a URL or a bare host name (a port may follow), as the views show it. `undefined` where the

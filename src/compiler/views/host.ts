@@ -18,13 +18,18 @@ export interface Host {
   readonly isIp: boolean
 }
 
+/** Whether a name is a host as it stands, and no address. */
+export function isPlainName(text: string): boolean {
+  return text.length <= 253 && !text.includes('--') && PLAIN_NAME.test(text)
+}
+
 /**
  * Reads a host as written: UTS 46 mapping (case, full-width letters and dots, invisible characters), A-labels, one trailing
  * dot dropped, old IPv4 forms made canonical. `undefined` for what two resolvers could take for two hosts.
  */
 export function readHost(text: string): Host | undefined {
   // Most names are such, and mapping one costs more than all the rest of a condition.
-  if (text.length <= 253 && !text.includes('--') && PLAIN_NAME.test(text)) return { name: text, isIp: false }
+  if (isPlainName(text)) return { name: text, isIp: false }
   if (text.length > 1_024 || IDNA_DEVIATION.test(text) || SLASH_ALIKE.test(text)) return undefined
   // `domainToASCII` stops at a slash and decodes escapes: what it would drop must not be there.
   if (!text.startsWith('[') && NO_HOST_CHARACTER.test(text.normalize('NFKC'))) return undefined

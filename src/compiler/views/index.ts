@@ -9,7 +9,7 @@ import { parseSql } from './sql.js'
 import { parseUrl } from './url.js'
 import type { ViewValue } from './view-value.js'
 
-export { domain } from './domain.js'
+export { domain, isPlainAddress } from './domain.js'
 export { ipInCidr } from './ip.js'
 export { underPath } from './path.js'
 export type { ViewRecord, ViewValue } from './view-value.js'
