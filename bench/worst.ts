@@ -15,12 +15,15 @@ import { callOf, checkSources, FACTS } from './support/workload.js'
 const LIMIT_MS = 2
 const BYTES = 64 * 1024
 const WARM_UP = 5
+/** Files stay under the size that the checker takes. */
+const RULES_A_FILE = 4_000
+const encoder = new TextEncoder()
 const options = readOptions('worst', 30)
 
 interface Case {
   readonly name: string
-  /** The condition of a rule on the tool `t`. */
-  readonly when: string
+  /** The condition of a rule on the tool `t`, or one of each of several rules. */
+  readonly when: string | readonly string[]
   readonly args: JsonObject
   /** A list that the condition may name `words`. */
   readonly words?: readonly string[]
@@ -104,6 +107,31 @@ const CASES: readonly Case[] = [
     when: 'any i in args.x: domain(i) not in words',
     args: { x: times(2_400, (i) => `a@b${i}.example.com`) },
     words: ['example.com'],
+  },
+  {
+    name: 'any: domain of each, odd hosts',
+    when: 'any i in args.x: domain(i) not in words',
+    args: { x: times(4_000, (i) => `http://Ä${i}`) },
+    words: ['example.com'],
+  },
+  {
+    name: '20,000 rules told apart by an argument that is missing',
+    when: times(20_000, (i) => `args.x == "v${i}" and args.y > ${i % 100}`),
+    args: { y: 200 },
+  },
+  {
+    name: '20,000 rules told apart by a number that is a text',
+    when: times(20_000, (i) => `args.x > ${i}`),
+    args: { x: 'many' },
+  },
+  {
+    name: 'several: sql, shell and json on one tool',
+    when: ['sql(args.q).tables intersects ["t"]', 'shell(args.c).programs intersects ["rm"]', 'json(args.j).a == 1'],
+    args: {
+      q: times(158, () => 'select a from b').join(';'),
+      c: fill('a|', 3_071),
+      j: `[${fill('1,', BYTES / 2 - 200)}1]`,
+    },
   },
   {
     name: 'any: url of each',
@@ -198,10 +226,15 @@ interface Taken extends Case {
 function measure(one: Case): Taken {
   const { when, args, words } = one
   const named = words === undefined ? '' : 'list words from "words.txt"\n'
-  const policy = `policy p\ndefault allow\n${named}rule R "" { on tool t  when ${when}  deny }\n`
-  const encoder = new TextEncoder()
+  const rules = [when].flat().map((one, i) => `rule R${i} "" { on tool t  when ${one}  deny }\n`)
+  const policies = new Map<string, Uint8Array>()
+  for (let first = 0; first < rules.length; first += RULES_A_FILE) {
+    const name = `p${first / RULES_A_FILE}`
+    const text = `policy ${name}\ndefault allow\n${first === 0 ? named : ''}${rules.slice(first, first + RULES_A_FILE).join('')}`
+    policies.set(`${name}.policy`, encoder.encode(text))
+  }
   const bundle = checkSources({
-    policies: new Map([['p.policy', encoder.encode(policy)]]),
+    policies,
     attachments: words === undefined ? new Map() : new Map([['words.txt', encoder.encode(words.join('\n'))]]),
   })
   const policySet = compilePolicySet(bundle, 'default')
