@@ -8,7 +8,7 @@ import { Masker } from '../../src/audit/mask.js'
 import { cutPeriod } from '../../src/audit/pieces.js'
 import { auditQueries } from '../../src/audit/queries.js'
 import { RowEncoder } from '../../src/audit/row/row.js'
-import { type AuditStore, type Row, StoreError } from '../../src/audit/store/audit-store.js'
+import { type AuditStore, type Row, StoreError, toStoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
 import { openClickHouseStore } from '../../src/audit/store/clickhouse-store.js'
 import { closedSpansSql, RollUps } from '../../src/audit/store/roll-ups.js'
@@ -480,6 +480,22 @@ contract('ClickHouse HTTP interface in front of chDB', async () => {
 })
 const testUrl = process.env['TEST_CLICKHOUSE_URL']
 if (testUrl) contract('ClickHouse server', async () => openClickHouseStore({ url: testUrl, writerId: randomUUID() }))
+
+t.test('an error is the fault of the rows only where it says so', (t) => {
+  const parser = 'While executing JSONEachRowRowInputFormat: (at row 3)'
+  const cases: [string, object, StoreError['kind']][] = [
+    ['a value that a column does not take', { clickhouseCode: 117 }, 'data'],
+    ['the parser, whatever its code', { code: '9999' }, 'data'],
+    ['no memory, while it parsed', { clickhouseCode: 241 }, 'unavailable'],
+    ['no time, while it parsed', { code: '159' }, 'unavailable'],
+    ['no space', { code: '243' }, 'unavailable'],
+  ]
+  for (const [what, codes, kind] of cases) {
+    t.equal(toStoreError(Object.assign(new Error(`${what}. ${parser}`), codes)).kind, kind, what)
+  }
+  t.equal(toStoreError(Object.assign(new Error('write'), { code: 'ENOSPC' })).kind, 'unavailable')
+  t.end()
+})
 
 t.test('a store that cannot be used says what to do', async (t) => {
   await t.test('the folder is open in another process', async (t) => {

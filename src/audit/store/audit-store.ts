@@ -77,6 +77,8 @@ export class StoreError extends Error {
 const DATA_CODES = new Set([
   6, 25, 26, 27, 33, 38, 41, 53, 69, 70, 72, 73, 117, 130, 131, 190, 321, 349, 376, 407, 441, 467, 675, 676, 691,
 ])
+/** The engine lacks time, memory, space, threads or its files, whatever it was at: no row is to blame. */
+const PASSING_CODES = new Set([74, 75, 159, 236, 241, 243, 394, 439])
 /** What the parsers of the input formats add to any error of theirs, whatever its code. */
 const DATA_WORDS = /\(at row \d+\)|while reading the value of key|ParsingBlockInputFormat|JSONEachRowRowInputFormat/
 /** Unknown database or table after migration, no permission, wrong password, read-only. */
@@ -87,9 +89,13 @@ export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error
   const message = error instanceof Error ? error.message || error.name : String(error)
   const code = codeOf(error) ?? Number(/\bCode: (\d+)\./.exec(message)?.[1] ?? 0)
-  const kind =
-    DATA_CODES.has(code) || DATA_WORDS.test(message) ? 'data' : UNUSABLE_CODES.has(code) ? 'unusable' : 'unavailable'
-  return new StoreError(kind, message.slice(0, 2_000), { code, cause: error })
+  return new StoreError(kindOf(code, message), message.slice(0, 2_000), { code, cause: error })
+}
+
+function kindOf(code: number, message: string): StoreErrorKind {
+  if (PASSING_CODES.has(code)) return 'unavailable'
+  if (DATA_CODES.has(code) || DATA_WORDS.test(message)) return 'data'
+  return UNUSABLE_CODES.has(code) ? 'unusable' : 'unavailable'
 }
 
 /** chDB says `clickhouseCode: 117`, the official client `code: '117'`; system errors have codes such as ECONNREFUSED. */
