@@ -143,12 +143,14 @@ export function writeEntries(
   const firsts = new Int32Array(length + 1)
   const toolScopes = new Int32Array(length)
   const environmentScopes = new Int32Array(length)
+  const policyNumber = remembering((policy) => writer.add(texts.shared(policy)))
+  const fileNumber = remembering((file) => writer.add(texts.shared(file)))
   const references = new Ints()
   for (let at = 0; at < length; at++) {
     const draft = drafts[at]!
     heads[at] = draft.head
     textNumbers[at] = writer.add(draft.text)
-    policies[at] = writer.add(texts.shared(draft.policy))
+    policies[at] = policyNumber(draft.policy)
     toolScopes[at] = draft.toolScope.number
     environmentScopes[at] = draft.environmentScope.number
     firsts[at] = references.length
@@ -158,7 +160,7 @@ export function writeEntries(
     for (const { number } of draft.attributes) references.push(number)
     const origin = originOf(draft)
     if (origin === null) continue
-    places[PLACE * at] = writer.add(texts.shared(origin.file))
+    places[PLACE * at] = fileNumber(origin.file)
     places[PLACE * at + 1] = origin.line
     places[PLACE * at + 2] = origin.column
     places[PLACE * at + 3] = origin.start
@@ -173,6 +175,19 @@ export function writeEntries(
     references: references.toArray(),
     toolScopes,
     environmentScopes,
+  }
+}
+
+/** For texts that are asked for many times in a row. */
+function remembering(numberOf: (text: string) => number): (text: string) => number {
+  let last: string | null = null
+  let number = -1
+  return (text) => {
+    if (text !== last) {
+      last = text
+      number = numberOf(text)
+    }
+    return number
   }
 }
 

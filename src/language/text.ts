@@ -28,15 +28,27 @@ function firstBadByte(bytes: Uint8Array): number {
 /** Where the lines of a text begin: offsets to places and back. */
 export class LineMap {
   readonly #starts: readonly number[]
+  /** The line that was asked for last: places are mostly asked for from front to back. */
+  #last = 0
 
   constructor(readonly text: string) {
-    const starts = [0]
-    for (const lineBreak of text.matchAll(/\r?\n|\r/g)) starts.push(lineBreak.index + lineBreak[0].length)
-    this.#starts = starts
+    this.#starts = startsOfLines(text)
   }
 
   /** Index of the line that holds `offset`, counted from 0. */
   lineOf(offset: number): number {
+    const starts = this.#starts
+    for (let line = this.#last; line < starts.length && line <= this.#last + NEAR && starts[line]! <= offset; line++) {
+      if (line + 1 === starts.length || offset < starts[line + 1]!) {
+        this.#last = line
+        return line
+      }
+    }
+    this.#last = this.#search(offset)
+    return this.#last
+  }
+
+  #search(offset: number): number {
     let low = 0
     let high = this.#starts.length - 1
     while (low < high) {
@@ -58,4 +70,17 @@ export class LineMap {
     const line = this.lineOf(offset)
     return this.text.slice(this.#starts[line], this.#starts[line + 1] ?? this.text.length).replace(/[\r\n]+$/, '')
   }
+}
+
+/** Lines further on that are looked at before the line is searched for. */
+const NEAR = 16
+
+function startsOfLines(text: string): readonly number[] {
+  const starts = [0]
+  if (text.includes('\r')) {
+    for (const lineBreak of text.matchAll(/\r?\n|\r/g)) starts.push(lineBreak.index + lineBreak[0].length)
+  } else {
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  }
+  return starts
 }

@@ -1,3 +1,4 @@
+import type { NamePattern, ScopeTerm } from '../ast.js'
 import type { CheckedPolicy, CheckedTool } from '../checked.js'
 import { patternMatches } from '../patterns.js'
 import { ToolIndex, type ToolsInScope } from '../tool-index.js'
@@ -49,6 +50,8 @@ function coveredTools(rules: readonly RuleSite[], { layer }: LayerView): Readonl
   const scopes = new Set<ToolsInScope>()
   const covered = new Set<string>()
   for (const { core } of rules) {
+    // Most rules are about one tool, and most of those about one that other rules are about, too.
+    if (core.scope.some((term) => namesOneOf(term, covered))) continue
     const scope = tools.inScope(core.scope)
     // Many rules have the same scope, and one may be of very many tools.
     if (scope.declared.length > 1 && scopes.has(scope)) continue
@@ -56,6 +59,12 @@ function coveredTools(rules: readonly RuleSite[], { layer }: LayerView): Readonl
     for (const { name } of scope.declared) covered.add(name)
   }
   return covered
+}
+
+function namesOneOf(term: ScopeTerm, names: ReadonlySet<string>): boolean {
+  if (term.kind !== 'scope' || term.on !== 'tool' || term.patterns.length !== 1) return false
+  const [{ kind, text }] = term.patterns as readonly [NamePattern]
+  return kind === 'literal' && names.has(text)
 }
 
 const deniesUndeclared = ({ rule, policy }: RuleSite): boolean =>
