@@ -9,9 +9,8 @@ import {
 import { readPolicyFolder } from './authoring/policy-folder.js'
 import { watchPolicyFolder } from './authoring/watch-folder.js'
 import type { Config } from './config.js'
-import { developmentIdentity } from './identity/development.js'
+import { openControlPlane } from './control-plane.js'
 import { AuditNotSearchable, type AuditQueries } from './model/audit-queries.js'
-import { NO_CONTROL } from './model/control.js'
 import type { Log, LogFields } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
 import { type Answer, type Clock, Pdp } from './pdp.js'
@@ -150,8 +149,16 @@ async function open(
 
   const data = await surroundings.takeData()
   opened.push(() => data.release())
-  const control = await surroundings.openControl(data.folder)
-  if (control) opened.push(() => control.close())
+  const controlStore = await surroundings.openControl(data.folder)
+  if (controlStore) opened.push(() => controlStore.close())
+  const { identity, control, approvals, receipts, services, ...plane } = await openControlPlane(
+    config,
+    controlStore,
+    data.folder,
+    log,
+    nowMs,
+  )
+  opened.push(() => plane.close())
   const onProblem = (problem: string): void => log.warn('audit problem', { problem })
   const { spoolMaxBytes: maxBytes } = config.audit
   const audit = openAuditLog({ dataDir: data.folder, worker: data.worker, maxBytes, clock: nowMs, onProblem })
@@ -160,12 +167,12 @@ async function open(
   if (store) opened.push(() => closeStore(store, audit))
 
   const pdp = new Pdp({
-    identity: developmentIdentity,
+    identity,
     policies,
     audit,
-    control: NO_CONTROL,
-    approvals: null,
-    receipts: null,
+    control,
+    approvals,
+    receipts,
     answered: new AnsweredRequests<Answer>({ maxEntries: config.limits.rememberedRequests, ttlMs: REMEMBER_MS }),
     readQuestion: rereadQuestion,
     clock,
@@ -175,9 +182,10 @@ async function open(
   const grpc = new GrpcServer({
     pdp,
     queries,
-    identity: developmentIdentity,
+    identity,
     log,
     nowMs,
+    control: services,
     tailPollMs: TAIL_POLL_MS,
     streamInFlight: config.limits.streamInFlight,
     maxConcurrentStreams: config.limits.maxConcurrentStreams,

@@ -6,8 +6,10 @@ export interface Config {
   readonly policies: string
   /** Folder for the audit spool and the embedded store; made when missing. @default `./data` */
   readonly data: string
-  /** A loopback address, for nothing authenticates callers yet; port 0 lets the system choose. @default `127.0.0.1:50051` */
-  readonly listen: { readonly host: string; readonly port: number }
+  /** Null: `key-pepper` in the data folder. */
+  readonly keyPepperFile: string | null
+  /** Other than loopback only with a control store, whose keys say who calls; port 0 lets the system choose. @default `127.0.0.1:50051` */
+  readonly listen: { readonly host: string; readonly port: number; readonly isLoopback: boolean }
   /** Processes that share the port, 1 to 64; with more than one the limits hold for each of them. @default 1 */
   readonly workers: number
   readonly audit: {
@@ -72,7 +74,13 @@ export interface Setting {
 export const SETTINGS = {
   policies: setting('policies', 'PORTCULLIS_POLICIES', 'policies', 'PATH', 'folder of *.policy files'),
   data: setting('data', 'PORTCULLIS_DATA', './data', 'PATH', 'folder for the audit, made when missing'),
-  listen: setting('listen', 'PORTCULLIS_LISTEN', '127.0.0.1:50051', 'HOST:PORT', 'loopback address; port 0: any'),
+  listen: setting(
+    'listen',
+    'PORTCULLIS_LISTEN',
+    '127.0.0.1:50051',
+    'HOST:PORT',
+    'address; other than loopback only with a control store; port 0: any',
+  ),
   workers: setting(
     'workers',
     'PORTCULLIS_WORKERS',
@@ -107,6 +115,13 @@ export const SETTINGS = {
     '',
     'URL',
     'PostgreSQL server, postgres://user:password@host:5432/database',
+  ),
+  keyPepperFile: setting(
+    'key-pepper-file',
+    'PORTCULLIS_KEY_PEPPER_FILE',
+    '',
+    'PATH',
+    'secret that API keys are hashed with, the same for all instances; key-pepper in the data folder, made when missing',
   ),
   databasePoolSize: setting(
     'database-pool-size',
@@ -222,10 +237,18 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     text === '' ? (databaseUrl ? 'postgres' : 'none') : choice('embedded', 'postgres', 'none')(text),
   )
   if (control === 'postgres' && databaseUrl === null) problems.add('the control store postgres needs DATABASE_URL')
+  const listen = read('listen', address)
+  if (listen && !listen.isLoopback && control === 'none') {
+    problems.add(
+      `${shown(listen.host)} can be reached from other machines, and without a control store nobody has to prove who calls: ` +
+        'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost, or give --control-store',
+    )
+  }
   const config = {
     policies: read('policies', text),
     data: read('data', text),
-    listen: read('listen', loopbackAddress),
+    keyPepperFile: read('keyPepperFile', (path) => (path === '' ? null : text(path))),
+    listen,
     workers,
     audit: {
       store,
@@ -290,7 +313,8 @@ function readFlags(argv: readonly string[], problems: Problems): Readonly<Record
 }
 
 function refuseUnknownVariables(env: Readonly<Record<string, string | undefined>>, problems: Problems): void {
-  const known: readonly string[] = Object.values(SETTINGS).map((s) => s.variable)
+  // A key for the commands that ask a server may lie in the same environment.
+  const known: readonly string[] = [...Object.values(SETTINGS).map((s) => s.variable), 'PORTCULLIS_KEY']
   for (const variable of Object.keys(env)) {
     if (!variable.startsWith('PORTCULLIS_') || known.includes(variable)) continue
     problems.add(`unknown variable ${shown(variable)} in the environment${didYouMean(variable, known, '')}`)
@@ -346,7 +370,7 @@ function isUrl(value: string): boolean {
   return URL.canParse(value) || (value.startsWith('postgres') && URL.canParse(value.replace('@/', '@localhost/')))
 }
 
-function loopbackAddress(value: string): { host: string; port: number } {
+function address(value: string): Config['listen'] {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(value)
   const host = match?.[1] ?? match?.[2] ?? ''
   const port = Number(match?.[3])
@@ -355,13 +379,8 @@ function loopbackAddress(value: string): { host: string; port: number } {
       `${shown(value)} is no HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:50051 or [::1]:50051`,
     )
   }
-  if (host !== 'localhost' && host !== '::1' && !/^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)) {
-    throw new Error(
-      `${shown(host)} can be reached from other machines, and this version does not authenticate callers: ` +
-        'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost',
-    )
-  }
-  return { host, port }
+  const isLoopback = host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+  return { host, port, isLoopback }
 }
 
 /** The text in backticks, with what cannot be seen escaped. */

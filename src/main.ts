@@ -67,6 +67,13 @@ function printError(message: string): void {
   for (const line of message.split('\n')) process.stderr.write(`portcullis: ${escapeUnseen(line)}\n`)
 }
 
+/** Who may call, in the banner. */
+function callers({ listen, control }: Config): string {
+  if (!listen.isLoopback) return 'callers prove who they are by API keys'
+  const whoever = 'this machine only, callers are not authenticated'
+  return control.store === 'none' ? whoever : `${whoever} until the first API key is made`
+}
+
 function banner({ address, live: { revision, counts } }: Server, config: Config): string {
   const store = { embedded: 'chDB, embedded', clickhouse: 'ClickHouse server', none: 'none: records stay in the spool' }
   const control = {
@@ -81,7 +88,7 @@ function banner({ address, live: { revision, counts } }: Server, config: Config)
     arguments_struct: { order_id: 'A1', amount: 450 },
   }
   const rows = [
-    ['listens on', `${address} (gRPC, this machine only, callers are not authenticated)`],
+    ['listens on', `${address} (gRPC, ${callers(config)})`],
     ['policies', `${resolve(config.policies)}, reloaded when they change`],
     ['revision', revision],
     ['holds', `rules ${counts.rules}, policies ${counts.policies}, tools ${counts.tools}, tenants ${counts.tenants}`],

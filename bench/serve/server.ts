@@ -64,7 +64,15 @@ async function startPdp(rules: number, auditFolder: string | null): Promise<numb
     maxConnections: 2_000,
     maxBufferedBytes: 2 ** 29,
   }
-  const server = new GrpcServer({ pdp, queries, identity: developmentIdentity, log, nowMs: clock.nowMs, ...limits })
+  const server = new GrpcServer({
+    control: null,
+    pdp,
+    queries,
+    identity: developmentIdentity,
+    log,
+    nowMs: clock.nowMs,
+    ...limits,
+  })
   return server.listen('127.0.0.1', 0)
 }
 

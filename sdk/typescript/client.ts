@@ -11,6 +11,8 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader'
+import { Admin } from './admin.js'
+import { KillSwitches } from './kill-switches.js'
 import type {
   AuditEvent,
   AuditOverview,
@@ -26,13 +28,19 @@ import type {
   VisibleTool,
   VisibleToolsRequest,
 } from './messages.js'
+import { type Timestamp, toDate, toTimestamp } from './timestamp.js'
 
+export type * from './admin.js'
+export type * from './kill-switches.js'
 export type * from './messages.js'
 
 const definition = loadSync(
   [
     'portcullis/v1/decision.proto',
     'portcullis/v1/audit.proto',
+    'portcullis/v1/approval.proto',
+    'portcullis/v1/kill_switch.proto',
+    'portcullis/v1/admin.proto',
     'google/rpc/status.proto',
     'google/rpc/error_details.proto',
   ],
@@ -50,6 +58,8 @@ const definition = loadSync(
 export interface ConnectOptions {
   /** How long a call may take, milliseconds; it fails with DEADLINE_EXCEEDED then. Streams have no deadline. @default 5_000 */
   readonly deadlineMs?: number
+  /** An API key, `pk_…`, sent with every call; or, to a development server without keys, `Development NAME ROLE,ROLE`. */
+  readonly key?: string
   /** Options of the gRPC channel. */
   readonly channel?: ChannelOptions
 }
@@ -102,6 +112,22 @@ interface Stub {
 }
 type StubConstructor = new (address: string, channelCredentials: unknown, options: object) => Stub & { close(): void }
 
+const SERVICES = ['DecisionService', 'AuditService', 'ApprovalService', 'KillSwitchService', 'AdminService'] as const
+type ServiceName = (typeof SERVICES)[number]
+
+/** Calls of a service in the messages of the proto, for the modules that give them types. */
+export interface Caller {
+  /** @throws {PortcullisError} */
+  call<Response>(service: ServiceName, method: string, message: object, deadlineMs?: number): Promise<Response>
+  /** Until the signal aborts or the server ends it. @throws {PortcullisError} */
+  watch<Message>(
+    service: ServiceName,
+    method: string,
+    message: object,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Message, void>
+}
+
 /**
  * A client of one Portcullis server.
  *
@@ -118,21 +144,37 @@ export function connect(address: string, options: ConnectOptions = {}): Portcull
 }
 
 export class PortcullisClient {
+  /** Stopping agents, and letting them go on. */
+  readonly killSwitches: KillSwitches
+  /** API keys of the caller's tenant. */
+  readonly admin: Admin
+  readonly #stubs: Readonly<Record<ServiceName, Stub & { close(): void }>>
   readonly #decisions: Stub & { close(): void }
   readonly #audit: Stub & { close(): void }
   readonly #deadlineMs: number
+  readonly #metadata = new Metadata()
 
   /** @param address `host:port` */
   constructor(address: string, options: ConnectOptions = {}) {
     const grpc = loadPackageDefinition(definition) as unknown as {
-      portcullis: { v1: { DecisionService: StubConstructor; AuditService: StubConstructor } }
+      portcullis: { v1: Readonly<Record<ServiceName, StubConstructor>> }
     }
     // Channelz keeps a trace of every call that nobody here reads.
     const channel = { 'grpc.enable_channelz': 0, ...options.channel }
     const insecure = credentials.createInsecure()
-    this.#decisions = new grpc.portcullis.v1.DecisionService(address, insecure, channel)
-    this.#audit = new grpc.portcullis.v1.AuditService(address, insecure, channel)
+    const stubs = SERVICES.map((name) => [name, new grpc.portcullis.v1[name](address, insecure, channel)] as const)
+    this.#stubs = Object.fromEntries(stubs) as Record<ServiceName, Stub & { close(): void }>
+    this.#decisions = this.#stubs.DecisionService
+    this.#audit = this.#stubs.AuditService
     this.#deadlineMs = options.deadlineMs ?? 5_000
+    const { key = '' } = options
+    if (key !== '') this.#metadata.set('authorization', key.startsWith('pk_') ? `Bearer ${key}` : key)
+    const caller: Caller = {
+      call: (service, method, message, deadlineMs) => this.#call(this.#stubs[service], method, message, deadlineMs),
+      watch: (service, method, message, signal) => this.#watch(this.#stubs[service], method, message, signal),
+    }
+    this.killSwitches = new KillSwitches(caller)
+    this.admin = new Admin(caller)
   }
 
   /** @throws {PortcullisError} */
@@ -149,15 +191,19 @@ export class PortcullisClient {
   }
 
   decideStream(): DecideStream {
-    const open = this.#decisions['decideStream'] as unknown as () => ClientDuplexStream<object, StreamResult>
-    return new GrpcDecideStream(open.call(this.#decisions), toMessage, (result) => [result])
+    const open = this.#decisions['decideStream'] as unknown as (
+      metadata: Metadata,
+    ) => ClientDuplexStream<object, StreamResult>
+    return new GrpcDecideStream(open.call(this.#decisions, this.#metadata), toMessage, (result) => [result])
   }
 
   decideBatchStream(): DecideBatchStream {
     type Results = { readonly results: readonly StreamResult[] }
-    const open = this.#decisions['decideBatchStream'] as unknown as () => ClientDuplexStream<object, Results>
+    const open = this.#decisions['decideBatchStream'] as unknown as (
+      metadata: Metadata,
+    ) => ClientDuplexStream<object, Results>
     const toBatch = (requests: readonly DecideRequest[]): object => ({ requests: requests.map(toMessage) })
-    return new GrpcDecideStream(open.call(this.#decisions), toBatch, ({ results }) => results)
+    return new GrpcDecideStream(open.call(this.#decisions, this.#metadata), toBatch, ({ results }) => results)
   }
 
   /** Not audited and without effect. @throws {PortcullisError} */
@@ -219,13 +265,26 @@ export class PortcullisClient {
 
   /** The `last` events, then every new one, until the signal aborts. @throws {PortcullisError} */
   async *auditTail(last: number, signal?: AbortSignal): AsyncGenerator<AuditEvent, void> {
-    const open = this.#audit['tail'] as unknown as (m: object) => ClientReadableStream<WireEvent>
-    const stream = open.call(this.#audit, { last })
+    for await (const event of this.#watch<WireEvent>(this.#audit, 'tail', { last }, signal)) yield toEvent(event)
+  }
+
+  close(): void {
+    for (const stub of Object.values(this.#stubs)) stub.close()
+  }
+
+  async *#watch<Message>(
+    stub: Stub,
+    method: string,
+    message: object,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Message, void> {
+    const open = stub[method] as unknown as (message: object, metadata: Metadata) => ClientReadableStream<Message>
+    const stream = open.call(stub, message, this.#metadata)
     const cancel = (): void => stream.cancel()
     if (signal?.aborted) cancel()
     signal?.addEventListener('abort', cancel)
     try {
-      for await (const event of stream) yield toEvent(event as WireEvent)
+      for await (const received of stream) yield received as Message
     } catch (error) {
       if (!signal?.aborted) throw toPortcullisError(error as ServiceError)
     } finally {
@@ -234,16 +293,11 @@ export class PortcullisClient {
     }
   }
 
-  close(): void {
-    this.#decisions.close()
-    this.#audit.close()
-  }
-
-  #call<Response>(stub: Stub, method: string, message: object): Promise<Response> {
+  #call<Response>(stub: Stub, method: string, message: object, deadlineMs = this.#deadlineMs): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const options = { deadline: Date.now() + this.#deadlineMs }
+      const options = { deadline: Date.now() + deadlineMs }
       const call = stub[method] as Unary
-      call.call(stub, message, new Metadata(), options, (error, response) => {
+      call.call(stub, message, this.#metadata, options, (error, response) => {
         if (error) reject(toPortcullisError(error))
         else resolve(response as Response)
       })
@@ -326,18 +380,10 @@ function closedResult<T extends BatchResult>(result: T): T {
   return result.response ? { ...result, response: closedOutcome(result.response) } : result
 }
 
-interface Timestamp {
-  readonly seconds: number
-  readonly nanos: number
-}
 type WireEvent = Omit<AuditEvent, 'time'> & { readonly time: Timestamp }
 
 function toEvent(event: WireEvent): AuditEvent {
   return { ...event, time: toDate(event.time) }
-}
-
-function toDate({ seconds, nanos }: Timestamp): Date {
-  return new Date(seconds * 1_000 + Math.floor(nanos / 1e6))
 }
 
 function toPeriod({ from, until, limit }: AuditPeriod): object {
@@ -346,12 +392,6 @@ function toPeriod({ from, until, limit }: AuditPeriod): object {
     ...(until !== undefined && { until: toTimestamp(until) }),
     limit: limit ?? 0,
   }
-}
-
-function toTimestamp(date: Date): Timestamp {
-  const ms = date.getTime()
-  const seconds = Math.floor(ms / 1_000)
-  return { seconds, nanos: (ms - seconds * 1_000) * 1e6 }
 }
 
 const statusType = definition['google.rpc.Status'] as MessageTypeDefinition<object, object>

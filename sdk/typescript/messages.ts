@@ -22,6 +22,10 @@ export interface DecideRequest {
   readonly expectedPolicyRevision?: string
   readonly explain?: boolean
   readonly dryRun?: boolean
+  /** The approval that this call carries out. */
+  readonly approvalId?: string
+  /** Asks for a receipt with an ALLOW. */
+  readonly wantReceipt?: boolean
 }
 
 export interface DecideResponse {
@@ -37,6 +41,8 @@ export interface DecideResponse {
   readonly monitoredRules: readonly MatchedRule[]
   readonly requestId: string
   readonly nearMisses: readonly NearMiss[]
+  /** Empty where none was asked for; see `verifyReceipt` in receipt.ts. */
+  readonly receipt: string
 }
 
 export interface MatchedRule {

@@ -1,17 +1,17 @@
 import { Command, Option } from 'commander'
 import type { AuditEvent, AuditPeriod, PortcullisClient } from '../../sdk/typescript/client.js'
-import { hostPort, instant, wholeNumber } from './call-options.js'
+import { instant, wholeNumber } from './call-options.js'
 import { CommandFailed, type ExitCode, type Io, UsageError } from './command.js'
+import { type ConnectionFlags, withConnection } from './connection.js'
 import { overviewBox, percent } from './overview.js'
-import { serverClient } from './server-client.js'
+import { asking } from './server-client.js'
 import { snakeCase } from './snake-case.js'
 import { type Column, clean, jsonLine, type Terminal, table } from './terminal.js'
 
 /** The most rows or events that the server gives at a time. */
 const MAX_ROWS = 100
 
-interface Flags {
-  readonly server: string
+interface Flags extends ConnectionFlags {
   readonly json?: boolean
   readonly from?: number
   readonly until?: number
@@ -51,30 +51,25 @@ export function auditCommand(io: Io, end: (code: ExitCode) => void): Command {
       command.addOption(rows.argParser(wholeNumber(1, MAX_ROWS)).default(question.rows))
     }
     command.action(async (flags: Flags) =>
-      end(
-        await ask(flags.server, async (client) =>
-          print(io, flags, await question.ask(client, periodOf(flags), io.out)),
-        ),
-      ),
+      end(await asking(flags, async (client) => print(io, flags, await question.ask(client, periodOf(flags), io.out)))),
     )
   }
   withServer(audit.command('get'))
     .description('one decision by its id')
     .argument('<decision-id>')
-    .action(async (id: string, flags: Flags) => end(await ask(flags.server, (client) => get(io, client, id, flags))))
+    .action(async (id: string, flags: Flags) => end(await asking(flags, (client) => get(io, client, id, flags))))
   withServer(audit.command('tail'))
     .description('the latest decisions, then every new one')
     .addOption(
       new Option('-n, --limit <events>', 'past events to begin with').argParser(wholeNumber(0, 1_000)).default(10),
     )
     .option('--no-follow', `end after the past events, at most ${MAX_ROWS}`)
-    .action(async (flags: TailFlags) => end(await ask(flags.server, (client) => tail(io, client, flags))))
+    .action(async (flags: TailFlags) => end(await asking(flags, (client) => tail(io, client, flags))))
   return audit
 }
 
 function withServer(command: Command): Command {
-  const server = new Option('--server <host:port>', 'server to ask').argParser(hostPort).default('127.0.0.1:50051')
-  return command.addOption(server).option('--json', 'print JSON')
+  return withConnection(command).option('--json', 'print JSON')
 }
 
 function withPeriod(command: Command): Command {
@@ -88,15 +83,6 @@ function periodOf({ from, until, limit }: Flags): AuditPeriod {
     from: from === undefined ? undefined : new Date(from),
     until: until === undefined ? undefined : new Date(until),
     limit,
-  }
-}
-
-async function ask(server: string, question: (client: PortcullisClient) => Promise<ExitCode>): Promise<ExitCode> {
-  const client = await serverClient(server)
-  try {
-    return await client.ask(question)
-  } finally {
-    client.close()
   }
 }
 

@@ -10,6 +10,7 @@ import { JSON_LIMITS, parseJsonObject } from '../model/parse-json.js'
 import { goodBundle, policySetOf } from './bundle.js'
 import { addCallOptions, addDecisionOptions, type CallFlags, hostPort, requestOf } from './call-options.js'
 import { type ExitCode, type Io, UsageError } from './command.js'
+import { type ConnectionFlags, withCredential } from './connection.js'
 import { paintOutcome } from './explain.js'
 import { type InputLine, lines, MAX_LINE_BYTES } from './ndjson.js'
 import { type DecideRequest, RequestError, readRequest } from './request.js'
@@ -18,7 +19,7 @@ import { serverClient } from './server-client.js'
 import { snakeCase } from './snake-case.js'
 import { clean, jsonLine } from './terminal.js'
 
-interface Flags extends CallFlags {
+interface Flags extends CallFlags, Omit<ConnectionFlags, 'server'> {
   readonly policies: string
   readonly server?: string
   readonly explain?: boolean
@@ -30,7 +31,7 @@ export function decideCommand(io: Io, end: (code: ExitCode) => void): Command {
   const command = new Command('decide').description(
     'answer one call given by flags, or requests as NDJSON from standard input, one answer a line in their order',
   )
-  return addDecisionOptions(addCallOptions(command))
+  return withCredential(addDecisionOptions(addCallOptions(command)))
     .addOption(
       new Option(
         '--server <host:port>',
@@ -48,7 +49,9 @@ async function run(io: Io, flags: Flags): Promise<ExitCode> {
   if (single === null && io.stdin.isTTY === true) {
     throw new UsageError('--tool is missing; or give requests as NDJSON on standard input')
   }
-  const decider = await (flags.server === undefined ? folderDecider(io, flags) : serverDecider(flags.server, flags))
+  const decider = await (flags.server === undefined
+    ? folderDecider(io, flags)
+    : serverDecider({ ...flags, server: flags.server }))
   try {
     return single === null ? await decideLines(io, flags, decider) : await decideOne(io, flags, decider, single)
   } finally {
@@ -78,9 +81,9 @@ async function folderDecider(io: Io, flags: Flags): Promise<Decider> {
   }
 }
 
-async function serverDecider(server: string, flags: Flags): Promise<Decider> {
+async function serverDecider(flags: Flags & ConnectionFlags): Promise<Decider> {
   if (flags.now !== undefined) throw new UsageError('--now and --server do not go together: a server has its own clock')
-  const client = await serverClient(server)
+  const client = await serverClient(flags)
   return {
     async decide({ call, explain, expectedPolicyRevision, dryRun }) {
       const { requestId, agent, principal, sessionId, delegationChain, tool, environment } = call

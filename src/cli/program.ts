@@ -8,6 +8,8 @@ import { decideCommand } from './decide.js'
 import { explainCommand } from './explain.js'
 import { explainIndexCommand } from './explain-index.js'
 import { fmtCommand } from './fmt.js'
+import { keysCommand } from './keys.js'
+import { killCommand } from './kill.js'
 import { RequestError } from './request.js'
 import { serveCommand } from './serve.js'
 import { cleanLines } from './terminal.js'
@@ -37,6 +39,8 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     decideCommand(io, end),
     convertCommand(io, end),
     auditCommand(io, end),
+    killCommand(io, end),
+    keysCommand(io, end),
   ]
   for (const command of commands) program.addCommand(command)
   // Settings are inherited at creation only, so every command is told.

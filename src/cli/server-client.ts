@@ -1,5 +1,6 @@
 import type { PortcullisClient } from '../../sdk/typescript/client.js'
-import { CommandFailed } from './command.js'
+import { CommandFailed, type ExitCode } from './command.js'
+import { type ConnectionFlags, credentialOf } from './connection.js'
 import { RequestError } from './request.js'
 
 /** google.rpc.Code */
@@ -17,9 +18,11 @@ export interface ServerClient {
 }
 
 /** Loads gRPC only here: commands that need no server start twice as fast without it. */
-export async function serverClient(address: string): Promise<ServerClient> {
+export async function serverClient(flags: ConnectionFlags): Promise<ServerClient> {
   const { connect, PortcullisError } = await import('../../sdk/typescript/client.js')
-  const client = connect(address, { deadlineMs: DEADLINE_MS })
+  const { server: address } = flags
+  const key = credentialOf(flags)
+  const client = connect(address, { deadlineMs: DEADLINE_MS, ...(key !== undefined && { key }) })
   return {
     async ask(question) {
       try {
@@ -35,6 +38,19 @@ export async function serverClient(address: string): Promise<ServerClient> {
       }
     },
     close: () => client.close(),
+  }
+}
+
+/** One question to a server, and the connection closed again. */
+export async function asking(
+  flags: ConnectionFlags,
+  question: (client: PortcullisClient) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const client = await serverClient(flags)
+  try {
+    return await client.ask(question)
+  } finally {
+    client.close()
   }
 }
 

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import type { ApiKey } from '../model/api-key.js'
 import type { Caller, Credential } from '../model/identity.js'
 import { Unauthenticated } from '../model/identity.js'
-import { type ApiKey, callerBy, isLive, type StoredKey } from './api-key.js'
+import { callerBy, isLive, type StoredKey } from './api-key.js'
 import { parseKey } from './key-format.js'
 import type { Pepper } from './pepper.js'
 
@@ -22,9 +23,12 @@ interface Proved {
 export class Keyring {
   readonly #keys: ReadonlyMap<string, StoredKey>
   readonly #pepper: Pepper
+  readonly #onProved: (keyId: string) => void
   readonly #proved = new LRUCache<string, Proved>({ max: MOST_PROVED })
 
-  constructor(keys: readonly StoredKey[], pepper: Pepper) {
+  /** @param onProved told the id of a key when it was proved, not on every call that it makes */
+  constructor(keys: readonly StoredKey[], pepper: Pepper, onProved: (keyId: string) => void = () => undefined) {
+    this.#onProved = onProved
     this.#keys = new Map(keys.map((key) => [key.keyId, key]))
     this.#pepper = pepper
   }
@@ -58,6 +62,7 @@ export class Keyring {
     if (key === undefined || !same || key.pepperId !== this.#pepper.id) return null
     const proved = { key, caller: callerBy(key) }
     this.#proved.set(authorization, proved)
+    this.#onProved(key.keyId)
     return proved
   }
 }

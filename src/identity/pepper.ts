@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 
 /**
@@ -10,6 +10,10 @@ export interface Pepper {
   readonly id: string
   /** HMAC-SHA256. A slow hash would guard guessable secrets; these have 256 random bits. */
   digestOf(key: string): Buffer
+  /** AES-256-GCM, for private keys that lie in the database. */
+  seal(secret: Uint8Array): Buffer
+  /** @throws {PepperError} for what another pepper sealed, or what was changed since */
+  open(sealed: Uint8Array): Buffer
 }
 
 export class PepperError extends Error {
@@ -17,6 +21,8 @@ export class PepperError extends Error {
 }
 
 const PEPPER_BYTES = 32
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
 
 /** Reads the file, or makes it, readable by its owner alone, when it is missing and `make` allows that. */
 export function readPepper(path: string, make: boolean): Pepper {
@@ -48,7 +54,29 @@ export function pepperOf(secret: Buffer, from: string): Pepper {
     )
   }
   const id = createHash('sha256').update('portcullis pepper').update(secret).digest('hex').slice(0, 8)
-  return { id, digestOf: (key) => createHmac('sha256', secret).update(key).digest() }
+  const sealingKey = Buffer.from(hkdfSync('sha256', secret, '', 'portcullis sealed keys', 32))
+  return {
+    id,
+    digestOf: (key) => createHmac('sha256', secret).update(key).digest(),
+    seal(plain) {
+      const nonce = randomBytes(NONCE_BYTES)
+      const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce)
+      return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+    },
+    open(sealed) {
+      const bytes = Buffer.from(sealed)
+      const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, NONCE_BYTES))
+      decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
+      try {
+        return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+      } catch (cause) {
+        throw new PepperError(
+          'a key in the control store was sealed with another pepper, or was changed; every instance needs the pepper that made it',
+          { cause },
+        )
+      }
+    },
+  }
 }
 
 function unreadable(path: string, cause: unknown): Error {

@@ -7,7 +7,8 @@ t.test('defaults', (t) => {
   t.same(config, {
     policies: 'policies',
     data: './data',
-    listen: { host: '127.0.0.1', port: 50_051 },
+    keyPepperFile: null,
+    listen: { host: '127.0.0.1', port: 50_051, isLoopback: true },
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
     control: { store: 'none', databaseUrl: null, poolSize: 10 },
@@ -29,17 +30,19 @@ t.test('defaults', (t) => {
 t.test('what wins', (t) => {
   const env = { PORTCULLIS_LISTEN: '[::1]:7', PORTCULLIS_DATA: '', CLICKHOUSE_URL: 'http://u:p@ch:8123/a' }
   const config = readConfig(['--listen', 'localhost:0', '--drain-ms=5'], env)
-  t.same(config.listen, { host: 'localhost', port: 0 }, 'a flag wins over the environment')
+  t.same(config.listen, { host: 'localhost', port: 0, isLoopback: true }, 'a flag wins over the environment')
   t.equal(config.data, './data', 'an empty variable counts as unset')
   t.equal(config.drainMs, 5)
   t.equal(config.audit.store, 'clickhouse', 'a ClickHouse address selects its store')
-  t.same(readConfig([], { PORTCULLIS_LISTEN: '[::1]:7' }).listen, { host: '::1', port: 7 })
+  t.same(readConfig([], { PORTCULLIS_LISTEN: '[::1]:7' }).listen, { host: '::1', port: 7, isLoopback: true })
+  const reachable = readConfig(['--listen', '0.0.0.0:7', '--control-store', 'embedded'], {})
+  t.same(reachable.listen, { host: '0.0.0.0', port: 7, isLoopback: false }, 'with keys to prove who calls')
   t.end()
 })
 
 const REACHABLE =
-  'can be reached from other machines, and this version does not authenticate callers: ' +
-  'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost'
+  'can be reached from other machines, and without a control store nobody has to prove who calls: ' +
+  'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost, or give --control-store'
 
 const refused: Readonly<Record<string, [argv: string[], env: Record<string, string>, message: string]>> = {
   'unknown variable': [
@@ -51,12 +54,12 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
   'unknown flag, nothing near': [['--frobnicate'], {}, 'unknown option `--frobnicate`'],
   'flag without value': [['--listen'], {}, '--listen needs a value'],
   'a word too many': [['policies'], {}, '`policies` is one word too many; settings are given as --name value'],
-  'address of other machines': [['--listen', '0.0.0.0:50051'], {}, `--listen: \`0.0.0.0\` ${REACHABLE}`],
-  'IPv6 address of other machines': [[], { PORTCULLIS_LISTEN: '[::]:1' }, `PORTCULLIS_LISTEN: \`::\` ${REACHABLE}`],
+  'address of other machines': [['--listen', '0.0.0.0:50051'], {}, `\`0.0.0.0\` ${REACHABLE}`],
+  'IPv6 address of other machines': [[], { PORTCULLIS_LISTEN: '[::]:1' }, `\`::\` ${REACHABLE}`],
   'name that only looks local': [
     ['--listen', '127.0.0.1.evil.example:1'],
     {},
-    `--listen: \`127.0.0.1.evil.example\` ${REACHABLE}`,
+    `\`127.0.0.1.evil.example\` ${REACHABLE}`,
   ],
   'port out of range': [
     ['--listen', '127.0.0.1:65536'],

@@ -63,7 +63,7 @@ export async function startEdge(
     maxConnections: 16,
     maxBufferedBytes: 2 ** 30,
   }
-  const server = new GrpcServer({ pdp, queries, identity, log, nowMs: clock.nowMs, ...limits })
+  const server = new GrpcServer({ control: null, pdp, queries, identity, log, nowMs: clock.nowMs, ...limits })
   const port = await server.listen('127.0.0.1', 0)
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
   t.teardown(async () => {

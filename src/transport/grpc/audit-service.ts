@@ -12,6 +12,7 @@ import type { Outcome } from '../../model/outcome.js'
 import { RpcError, toStatus } from './errors.js'
 import { LIMITS } from './limits.js'
 import { name, optional, overLimit } from './names.js'
+import { pause } from './pause.js'
 import type { Undecodable } from './proto.js'
 import { toTimestamp } from './timestamp.js'
 import { admitted, decoded, type EdgeDeps, toRpcError, unary } from './unary.js'
@@ -136,18 +137,6 @@ async function write(stream: TailStream, message: object, stop: AbortSignal): Pr
     }
     stream.once('drain', go)
     stop.addEventListener('abort', go)
-  })
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = (): void => {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', wake)
-      resolve()
-    }
-    const timer = setTimeout(wake, ms)
-    stop.addEventListener('abort', wake)
   })
 }
 

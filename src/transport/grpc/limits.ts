@@ -10,6 +10,8 @@ export const LIMITS = {
   /** Levels of arguments and context. */
   jsonDepth: 64,
   batchCalls: 1_000,
+  /** Comments of people and reasons that they give. */
+  commentBytes: 4_096,
   messageBytes: 4 * 1024 * 1024,
   /** Rows of one ranking or page of audit events. */
   auditRows: 100,

@@ -55,6 +55,9 @@ const hot = {
 
 export const decisionService = withCodecs(tolerant(service('portcullis.v1.DecisionService')), hot)
 export const auditService = tolerant(service('portcullis.v1.AuditService'))
+export const approvalService = tolerant(service('portcullis.v1.ApprovalService'))
+export const killSwitchService = tolerant(service('portcullis.v1.KillSwitchService'))
+export const adminService = tolerant(service('portcullis.v1.AdminService'))
 export const DECISION_SERVICE = 'portcullis.v1.DecisionService'
 export const AUDIT_SERVICE = 'portcullis.v1.AuditService'
 

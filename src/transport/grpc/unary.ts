@@ -6,6 +6,7 @@ import { RequestIdReused } from '../../state/answered-requests.js'
 import { RpcError, toStatus } from './errors.js'
 import type { InFlight } from './in-flight.js'
 import { Undecodable } from './proto.js'
+import { refusedByStore } from './refusals.js'
 
 export interface EdgeDeps {
   readonly inFlight: InFlight
@@ -70,17 +71,21 @@ class MetadataCredential implements Credential {
 
 /** What the caller may know of a failure; the rest goes to the log. */
 export function toRpcError(error: unknown, log: Log): RpcError {
+  const known = toKnown(error)
+  if (known.cause !== undefined) {
+    const cause = known.cause instanceof Error ? known.cause : new Error(String(known.cause))
+    log.error('call failed', { reason: known.reason, cause })
+  }
+  return known
+}
+
+function toKnown(error: unknown): RpcError {
+  if (error instanceof RpcError) return error
   if (error instanceof RequestIdReused) {
     const text = 'request_id was used for another call within the last ten minutes; choose a fresh one for every call'
     return new RpcError('REQUEST_ID_REUSED', text, { field: 'request_id' })
   }
   if (error instanceof Unauthenticated) return new RpcError('UNAUTHENTICATED', error.message)
   if (error instanceof PermissionDenied) return new RpcError('PERMISSION_DENIED', error.message)
-  const known =
-    error instanceof RpcError ? error : new RpcError('INTERNAL', 'the server failed; its log has the cause', {}, error)
-  if (known.cause !== undefined) {
-    const cause = known.cause instanceof Error ? known.cause : new Error(String(known.cause))
-    log.error('call failed', { reason: known.reason, cause })
-  }
-  return known
+  return refusedByStore(error) ?? new RpcError('INTERNAL', 'the server failed; its log has the cause', {}, error)
 }

@@ -31,3 +31,13 @@ export interface QueryAuditRequestMessage {
   readonly outcome: string
   readonly sessionId: string
 }
+
+export interface CreateKeyRequestMessage {
+  readonly subject: string
+  readonly roles: readonly string[]
+  readonly approverRoles: readonly string[]
+  readonly attributes: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly owner: string
+  readonly days: number
+}
