@@ -45,14 +45,15 @@ export function findBinaries(bin: string | null, home: string, account: Account 
     )
   }
   const native = bin === null ? findPackage() : dirname(bin)
-  const found = bin === null ? withLibraries(native, home) : { bin, libraries: null }
-  const version = ask(found, account)
-  if (version !== null) return { ...found, major: version }
+  const found = withLibraries(native, home)
+  const major = ask(found, account)
+  if (major !== null) return { ...found, major }
+  if (!existsSync(join(native, 'bin', 'postgres'))) throw missing(bin ?? native)
   // Installed where only root may look, such as below /root.
   const copy = copyForAll(native)
-  const copied = bin === null ? withLibraries(copy, home) : { bin: join(copy, basename(bin)), libraries: null }
-  const major = ask(copied, account)
-  if (major !== null) return { ...copied, major }
+  const copied = withLibraries(copy, home)
+  const copiedMajor = ask(copied, account)
+  if (copiedMajor !== null) return { ...copied, major: copiedMajor }
   throw new EmbeddedPostgresError(
     `the programs of PostgreSQL in ${native}, and a copy of them in ${copy}, cannot be run by the user ${account?.uid ?? process.getuid?.()}. Let all users read and run the first, ${OR_A_SERVER}`,
   )
@@ -81,32 +82,34 @@ function findPackage(): string {
   )
 }
 
+/** What npm's package says of itself, and an installed PostgreSQL does not have. */
+const LINKS = 'pg-symlinks.json'
+
 /**
  * The package's libraries lack the short names by which the loader asks for them: npm packs no links, and whether its install
  * script made them depends on npm's settings. So a folder of our own has a link to every one by each of its names, and the
  * package is left as it is.
  */
-function withLibraries(native: string, home: string): { bin: string; libraries: string } {
-  const folder = join(home, 'lib')
-  mkdirSync(folder, { recursive: true, mode: 0o755 })
+function withLibraries(native: string, home: string): { bin: string; libraries: string | null } {
+  const bin = join(native, 'bin')
+  if (!existsSync(join(native, LINKS))) return { bin, libraries: null }
+  const libraries = join(home, 'lib')
+  mkdirSync(libraries, { recursive: true, mode: 0o755 })
   for (const [name, library] of libraryNames(native)) {
-    const link = join(folder, name)
+    const link = join(libraries, name)
     if (linkTarget(link) === library) continue
     rmSync(link, { force: true })
     symlinkSync(library, link)
   }
-  return { bin: join(native, 'bin'), libraries: folder }
+  return { bin, libraries }
 }
 
 /** The name that is asked for, and the file that has it. */
 function* libraryNames(native: string): Generator<readonly [string, string]> {
   const lib = join(native, 'lib')
   for (const file of readdirSync(lib)) if (/\.(?:so|dylib)\b/.test(file)) yield [file, join(lib, file)]
-  const list = join(native, 'pg-symlinks.json')
-  if (!existsSync(list)) return
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
-    yield [basename(target), join(lib, basename(source))]
-  }
+  const links = JSON.parse(readFileSync(join(native, LINKS), 'utf8')) as { source: string; target: string }[]
+  for (const { source, target } of links) yield [basename(target), join(lib, basename(source))]
 }
 
 function linkTarget(link: string): string | null {
@@ -130,9 +133,7 @@ function ask({ bin, libraries }: { bin: string; libraries: string | null }, acco
       timeout: 30_000,
     })
     if (error && 'code' in error && error.code === 'EACCES') return null
-    if (error && 'code' in error && error.code === 'ENOENT') {
-      throw new EmbeddedPostgresError(`there is no ${join(bin, 'postgres')}. Install PostgreSQL there, ${OR_A_SERVER}`)
-    }
+    if (error && 'code' in error && error.code === 'ENOENT') throw missing(bin)
     const major = Number(/\(PostgreSQL\) (\d+)/.exec(stdout ?? '')?.[1])
     if (error || status !== 0 || !(major > 0)) {
       throw explain(`the programs of PostgreSQL in ${bin} do not run`, error?.message ?? stderr)
@@ -141,6 +142,10 @@ function ask({ bin, libraries }: { bin: string; libraries: string | null }, acco
   } finally {
     handover.close()
   }
+}
+
+function missing(bin: string): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(`there is no program postgres in ${bin}. Install PostgreSQL there, ${OR_A_SERVER}`)
 }
 
 /** About 60 MB in the folder for temporary files, shared by all servers of this machine that need it. */

@@ -44,10 +44,11 @@ export interface Cluster {
  */
 export async function prepareCluster(home: string, bin: string | null): Promise<Cluster> {
   const folder = join(home, 'cluster')
-  const account = chooseAccount(statSync(folder, { throwIfNoEntry: false }))
   const logFile = join(home, 'server.log')
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 })
+    const account = chooseAccount(statSync(folder, { throwIfNoEntry: false }))
+    // Not in Node's recursive mode, which never returns on some file systems (`/proc`).
+    if (!existsSync(home)) mkdirSync(home, { mode: 0o700 })
     const binaries = findBinaries(bin, home, account)
     const isNew = !existsSync(folder)
     const password = readPassword(home, isNew)

@@ -5,7 +5,7 @@ export class EmbeddedPostgresError extends Error {
 
 /** What PostgreSQL and the loader say, in what it means for whoever starts us. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
-  [/No space left on device|Disk quota exceeded/i, 'the disk is full. Free space and start again'],
+  [/No space left on device|ENOSPC|Disk quota exceeded/i, 'the disk is full. Free space and start again'],
   [
     /error while loading shared libraries: ([^\s:]+)/,
     "a shared library is missing ($1). Install it with the system's package manager, or set DATABASE_URL to a PostgreSQL server",
@@ -22,7 +22,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     /could not create shared memory segment|could not resize shared memory/i,
     'the system gave it no shared memory. Give the container a larger /dev/shm',
   ],
-  [/Read-only file system/i, 'the data folder is on a file system that is read-only. Set another one'],
+  [/Read-only file system|EROFS/i, 'the data folder is on a file system that is read-only. Set another one'],
   [/Permission denied/i, 'a file of it cannot be read or written. Give all of the folder to the user who runs it'],
 ]
 

@@ -360,12 +360,11 @@ function isServer(pid: number, { folder, account }: Pick<Cluster, 'folder' | 'ac
     return works.ino === ours.ino && works.dev === ours.dev
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) return false
-    // In a container root may not look into other users' processes, but may see their names.
+    // In a container root may not look into other users' processes, but may see their names, and whether they are dead.
+    const [, name, state] = /\((.*)\) (\S)/s.exec(readText(`/proc/${pid}/stat`)) ?? []
     const uid = account?.uid ?? process.getuid?.()
-    return (
-      readText(`/proc/${pid}/comm`).trim() === 'postgres' &&
-      statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid
-    )
+    const isOurs = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid
+    return isOurs && name === 'postgres' && state !== 'Z' && state !== 'X'
   }
 }
 

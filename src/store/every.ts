@@ -30,7 +30,9 @@ export function every(
     if (isClosed) return
     isWanted = false
     clearTimeout(timer)
-    reading = (async () => read())()
+    // Not before `reading` is set: a reading may itself ask for the next one.
+    reading = Promise.resolve()
+      .then(read)
       .catch(onError)
       .finally(() => {
         reading = null

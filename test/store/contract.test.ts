@@ -4,7 +4,8 @@ import { type Database, isDuplicate, json, StoreUnavailable, timestamp } from '.
 import { Listener, notify } from '../../src/store/listener.js'
 import { type Migration, migrate, readMigrations } from '../../src/store/migrate.js'
 import { openDatabase } from '../../src/store/pg-database.js'
-import { ENGINES, freshDatabase, silent } from './databases.js'
+import { ENGINES, freshDatabase } from './databases.js'
+import { silent } from './silent-log.js'
 
 /** What every PostgreSQL that we run on has to do, asked of each. */
 for (const { engine, skip } of ENGINES) {

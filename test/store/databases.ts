@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { Log } from '../../src/model/log.js'
 import type { Database } from '../../src/store/database.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded.js'
 import { migrate } from '../../src/store/migrate.js'
 import { openDatabase, type PgOptions } from '../../src/store/pg-database.js'
+import { silent } from './silent-log.js'
 
 /** `embedded` over its socket, `server` over TCP: the PostgreSQL that is installed on this machine, if one is. */
 export type Engine = 'embedded' | 'server'
@@ -25,14 +25,6 @@ export const ENGINES: readonly { readonly engine: Engine; readonly skip: string 
   { engine: 'embedded', skip: false },
   { engine: 'server', skip: SERVER_BIN === null && 'no PostgreSQL server is installed here' },
 ]
-
-/** Says nothing. */
-export const silent: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-}
 
 export interface FreshDatabase {
   readonly database: Database
