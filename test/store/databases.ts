@@ -12,6 +12,8 @@ import { migrate } from '../../src/store/migrate.js'
 import { openDatabase, type PgOptions } from '../../src/store/pg-database.js'
 import { silent } from './silent-log.js'
 
+export { silent }
+
 /** `embedded` over its socket, `server` over TCP: the PostgreSQL that is installed on this machine, if one is. */
 export type Engine = 'embedded' | 'server'
 
