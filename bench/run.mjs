@@ -20,7 +20,11 @@ const ABOUT = {
     compare: 'REV [NAME...]: this tree against another revision, in alternated rounds',
     all: 'every benchmark with results of its own in bench/results/, one after the other',
   },
-  fault: { audit: 'kills servers under load and counts what the audit lost' },
+  fault: {
+    audit: 'kills servers under load and counts what the audit lost',
+    approvals:
+      'races and kills processes that decide, use and time out approvals, and counts what was done twice or lost',
+  },
 }
 
 const built = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'dist', 'bench')

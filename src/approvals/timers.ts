@@ -61,7 +61,8 @@ export function startTimers(database: Database, log: Log, ticked?: (ticked: Tick
   const poll = every(
     TICK_MS,
     async () => {
-      ticked?.(await tick(database))
+      const done = await tick(database)
+      ticked?.(done)
       isFailing = false
     },
     (error) => {

@@ -5,7 +5,7 @@ import { endByKill } from '../../src/approvals/killing.js'
 import { APPROVALS_CHANNEL } from '../../src/approvals/requests.js'
 import { ApprovalRefused } from '../../src/approvals/reviews.js'
 import { approvalStats } from '../../src/approvals/stats.js'
-import { tick } from '../../src/approvals/timers.js'
+import { startTimers, tick } from '../../src/approvals/timers.js'
 import { Waiting } from '../../src/approvals/waiting.js'
 import type { ApprovalRequest } from '../../src/model/approval.js'
 import type { ApprovalRequirement, Decision } from '../../src/model/decision.js'
@@ -415,6 +415,13 @@ for (const { engine, skip } of ENGINES) {
       await Promise.all(ids.map((id) => age(database, id, 10 * MINUTE)))
       t.equal((await tick(database)).moved, 120)
       await refusedWith(t, 'EXPIRED', vote(DAN, ids[1]!))
+      // By itself, too, with nobody who listens.
+      const { id } = (await decide(asked, callOf({ amount: 999 }))).opened!
+      await age(database, id, 10 * MINUTE)
+      const timers = startTimers(database, silent)
+      while ((await eventsOf(database, 'default', id)).length < 2) await sleep(5)
+      await timers.close()
+      await database.execute('DELETE FROM approvals WHERE id = $1', [id])
       const counts = await database.query(`SELECT state, count(*) AS n FROM approvals GROUP BY state ORDER BY state`)
       t.same(counts, [
         { state: 'EXPIRED', n: 119 },
