@@ -41,6 +41,9 @@ const TITLES: Readonly<Record<string, string>> = {
   'kill.released': 'Kill switch released',
 }
 
+/** All that this version knows. */
+export const NOTICE_KINDS: readonly string[] = Object.keys(TITLES)
+
 /**
  * What a delivery says to people.
  *
