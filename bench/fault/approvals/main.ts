@@ -13,7 +13,7 @@ const { values } = parseArgs({
     attempts: { type: 'string', default: '201' },
     timers: { type: 'string', default: '50000' },
     processes: { type: 'string', default: '3' },
-    life: { type: 'string', default: '5000' },
+    life: { type: 'string', default: '20000' },
     url: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
