@@ -10,6 +10,7 @@ import { readPolicyFolder } from './authoring/policy-folder.js'
 import { watchPolicyFolder } from './authoring/watch-folder.js'
 import type { Config } from './config.js'
 import { openControlPlane } from './control-plane.js'
+import { decide } from './engine/decide.js'
 import { AuditNotSearchable, type AuditQueries } from './model/audit-queries.js'
 import type { Log, LogFields } from './model/log.js'
 import { uuidv7 } from './model/uuid.js'
@@ -151,18 +152,19 @@ async function open(
   opened.push(() => data.release())
   const controlStore = await surroundings.openControl(data.folder)
   if (controlStore) opened.push(() => controlStore.close())
+  const onProblem = (problem: string): void => log.warn('audit problem', { problem })
+  const { spoolMaxBytes: maxBytes } = config.audit
+  const audit = openAuditLog({ dataDir: data.folder, worker: data.worker, maxBytes, clock: nowMs, onProblem })
+  opened.push(() => audit.close())
   const { identity, control, approvals, receipts, services, ...plane } = await openControlPlane(
     config,
     controlStore,
     data.folder,
     log,
     nowMs,
+    (call) => decide(call, { nowMs: nowMs() }, policies.live().policySetOf(call.tenant)),
   )
   opened.push(() => plane.close())
-  const onProblem = (problem: string): void => log.warn('audit problem', { problem })
-  const { spoolMaxBytes: maxBytes } = config.audit
-  const audit = openAuditLog({ dataDir: data.folder, worker: data.worker, maxBytes, clock: nowMs, onProblem })
-  opened.push(() => audit.close())
   const { queries, running: store } = await surroundings.openStore(data.folder, onProblem)
   if (store) opened.push(() => closeStore(store, audit))
 

@@ -1,8 +1,19 @@
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { Desk } from './approvals/desk.js'
+import { eventsOf, listApprovals } from './approvals/history.js'
+import { endByKill } from './approvals/killing.js'
+import type { People } from './approvals/people.js'
 import { ReceiptKeyStore, type ReceiptKeys } from './approvals/receipts/key-store.js'
 import { BatchSigner } from './approvals/receipts/signer.js'
+import { APPROVALS_CHANNEL } from './approvals/requests.js'
+import { Reviews } from './approvals/reviews.js'
+import { approvalStats } from './approvals/stats.js'
+import { startTimers } from './approvals/timers.js'
+import { Waiting } from './approvals/waiting.js'
+import { auditFolders } from './audit/folders.js'
+import { Masker, readOrMakeMaskKey } from './audit/mask.js'
 import type { Config } from './config.js'
 import { DEFAULT_TENANT, developmentIdentity } from './identity/development.js'
 import { keyIdentity } from './identity/key-identity.js'
@@ -10,15 +21,22 @@ import { allKeys, KeyStore } from './identity/key-store.js'
 import { Keyring } from './identity/keyring.js'
 import { type Pepper, PepperError, readPepper } from './identity/pepper.js'
 import type { KeyAdmin } from './model/api-key.js'
+import type { ApprovalRequest } from './model/approval.js'
+import type { Call } from './model/call.js'
 import { type ApprovalDesk, type Control, NO_CONTROL, type ReceiptSigner } from './model/control.js'
+import type { Decision } from './model/decision.js'
 import type { Identity } from './model/identity.js'
+import type { JsonObject } from './model/json.js'
 import type { Log } from './model/log.js'
+import { parseJson } from './model/parse-json.js'
 import { ControlState } from './state/control-state.js'
 import { engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
 import { KillSwitches } from './state/kill-switches.js'
 import type { ControlStore } from './store/control-store.js'
 import type { Database } from './store/database.js'
 import { every } from './store/every.js'
+import { Listener } from './store/listener.js'
+import type { ApprovalParts } from './transport/grpc/approval-service.js'
 
 /** What a server knows beside its policies: who calls, what is stopped, who approves, and what it signs with. */
 export interface ControlPlane {
@@ -27,7 +45,11 @@ export interface ControlPlane {
   readonly approvals: ApprovalDesk | null
   readonly receipts: ReceiptSigner | null
   /** What the services of the control store work on; null without one. */
-  readonly services: { readonly keys: KeyAdmin; readonly killSwitches: KillSwitchStore } | null
+  readonly services: {
+    readonly keys: KeyAdmin
+    readonly killSwitches: KillSwitchStore
+    readonly approvals: ApprovalParts
+  } | null
   close(): Promise<void>
 }
 
@@ -48,6 +70,7 @@ const NOTE_USE_MS = 60_000
 /**
  * Reads everything that a decision needs, and keeps it fresh.
  *
+ * @param decideAnew by the live policies, for arguments that a reviewer changed
  * @throws {StoreUnavailable} a server must not begin on nothing
  * @throws {PepperError} when the pepper is not the one that the keys in the store were made with
  */
@@ -57,6 +80,7 @@ export async function openControlPlane(
   dataFolder: string,
   log: Log,
   nowMs: () => number,
+  decideAnew: (call: Call) => Decision,
 ): Promise<ControlPlane> {
   if (store === null) return WITHOUT
   const { database } = store
@@ -94,6 +118,40 @@ export async function openControlPlane(
   const isOpen = config.listen.isLoopback
   if (!isOpen || !keyring.isEmpty) await offerBootstrap(keys, join(dataFolder, BOOTSTRAP_FILE), log)
 
+  const people: People = {
+    approversOf: (tenant) => keyring.approversOf(tenant, nowMs()),
+    ownerOf: (tenant, agent) => keyring.ownerOf(tenant, agent, nowMs()),
+  }
+  // Until the first key is made nobody is known, and whoever votes is who they say.
+  const known = (): People | null => (isOpen && keyring.isEmpty ? null : people)
+  const masker = new Masker(readOrMakeMaskKey(auditFolders(dataFolder).audit))
+  const mask = (args: JsonObject): JsonObject => parseJson(masker.arguments(args).json) as JsonObject
+  const desk = new Desk({
+    database,
+    mask,
+    get people() {
+      return known()
+    },
+  })
+  const reviews = new Reviews({
+    database,
+    mask,
+    get people() {
+      return known()
+    },
+    decideAnew: (request, args) => decideAnew(callOf(request, args)),
+  })
+  const waiting = new Waiting({ database, log })
+  const listener = new Listener({
+    database,
+    channels: [APPROVALS_CHANNEL],
+    onResync: () => waiting.reread(),
+    onNotification: (_channel, id) => waiting.announced(id),
+    log,
+  })
+  void listener.start()
+  const timers = startTimers(database, log)
+
   const noting = every(
     NOTE_USE_MS,
     async () => {
@@ -106,7 +164,7 @@ export async function openControlPlane(
   return {
     identity: keyIdentity({ keyring: () => keyring, nowMs, withoutKeys: isOpen ? developmentIdentity : null }),
     control: { stopping: (call) => switches.stopping(call), isStale: () => state.isStale() },
-    approvals: null,
+    approvals: desk,
     receipts: new BatchSigner(() => receiptKeys.signing),
     services: {
       keys,
@@ -115,13 +173,60 @@ export async function openControlPlane(
         fleetTenant: DEFAULT_TENANT,
         nowMs,
         afterChange,
-        endUnder: async () => ({ approvalsCancelled: 0, approvalsRevoked: 0, grantsRevoked: 0 }),
+        endUnder: async (tx, by) => {
+          const engaged = new KillSwitches([by])
+          const { requests, grants } = await endByKill(tx, by, (call) => engaged.stopping(asCall(call)) !== null)
+          return { approvalsEnded: requests, grantsRevoked: grants }
+        },
       }),
+      approvals: {
+        reviews,
+        waiting,
+        list: (caller, filter, limit, pageToken) => listApprovals(database, known(), caller, filter, limit, pageToken),
+        events: (tenant, approvalId) => eventsOf(database, tenant, approvalId),
+        stats: (tenant, by, fromMs, untilMs) => approvalStats(database, tenant, by, fromMs, untilMs),
+        receiptKeys: () => receiptKeys.published,
+      },
     },
     async close() {
       await noting.close()
+      await timers.close()
+      await listener.close()
+      await waiting.close()
       await state.close()
     },
+  }
+}
+
+/** The call of a request, with other arguments. */
+function callOf({ subject }: ApprovalRequest, args: JsonObject): Call {
+  const { tenant, agent, principal, sessionId, delegationChain, tool, environment, facts } = subject
+  return {
+    requestId: '',
+    tenant,
+    agent: { id: agent, labels: facts.agentLabels },
+    principal: principal === '' ? null : { id: principal, labels: facts.principalLabels },
+    sessionId,
+    delegationChain,
+    tool,
+    environment,
+    arguments: args,
+    context: facts.context,
+  }
+}
+
+/** As much of a call as a kill switch looks at; of a team it is known elsewhere. */
+function asCall(
+  of: Pick<Call, 'tenant' | 'sessionId' | 'delegationChain' | 'tool'> & { readonly agent: string },
+): Call {
+  return {
+    ...of,
+    requestId: '',
+    agent: { id: of.agent, labels: {} },
+    principal: null,
+    environment: '',
+    arguments: {},
+    context: {},
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '@grpc/grpc-js'
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader'
 import { Admin } from './admin.js'
+import { Approvals } from './approvals.js'
 import { KillSwitches } from './kill-switches.js'
 import type {
   AuditEvent,
@@ -31,6 +32,7 @@ import type {
 import { type Timestamp, toDate, toTimestamp } from './timestamp.js'
 
 export type * from './admin.js'
+export type * from './approvals.js'
 export type * from './kill-switches.js'
 export type * from './messages.js'
 
@@ -144,6 +146,8 @@ export function connect(address: string, options: ConnectOptions = {}): Portcull
 }
 
 export class PortcullisClient {
+  /** Waiting for people, and deciding as one. */
+  readonly approvals: Approvals
   /** Stopping agents, and letting them go on. */
   readonly killSwitches: KillSwitches
   /** API keys of the caller's tenant. */
@@ -173,6 +177,7 @@ export class PortcullisClient {
       call: (service, method, message, deadlineMs) => this.#call(this.#stubs[service], method, message, deadlineMs),
       watch: (service, method, message, signal) => this.#watch(this.#stubs[service], method, message, signal),
     }
+    this.approvals = new Approvals(caller)
     this.killSwitches = new KillSwitches(caller)
     this.admin = new Admin(caller)
   }

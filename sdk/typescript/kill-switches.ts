@@ -17,8 +17,7 @@ export interface KillSwitch {
   readonly releasedAt: Date | null
   /** Every instance that serves, and whether it already acts by the switch. */
   readonly confirmations: readonly { readonly instance: string; readonly confirmed: boolean; readonly seenAt: Date }[]
-  readonly approvalsCancelled: number
-  readonly approvalsRevoked: number
+  readonly approvalsEnded: number
   readonly grantsRevoked: number
 }
 

@@ -58,7 +58,7 @@ export class Desk implements ApprovalDesk {
   }
 
   #subjectOf(call: Call): ApprovalSubject {
-    const { tenant, agent, principal, sessionId, delegationChain, tool, environment, arguments: args } = call
+    const { tenant, agent, principal, sessionId, delegationChain, tool, environment, arguments: args, context } = call
     return subjectOf({
       tenant,
       agent: agent.id,
@@ -69,6 +69,7 @@ export class Desk implements ApprovalDesk {
       tool,
       environment,
       arguments: args,
+      facts: { agentLabels: agent.labels, principalLabels: principal?.labels ?? {}, context },
     })
   }
 

@@ -1,4 +1,4 @@
-import type { ApprovalEvent, ApprovalRequest, OpenRequirement, Vote } from '../model/approval.js'
+import type { ApprovalEvent, ApprovalRequest, CallFacts, OpenRequirement, Vote } from '../model/approval.js'
 import { assertNever } from '../model/assert-never.js'
 import { digest } from '../model/canonical-json.js'
 import type { ApprovalRequirement } from '../model/decision.js'
@@ -17,6 +17,8 @@ import { changedPaths, isBelow, pathText } from './argument-paths.js'
 import { alreadyDecided, type Refusal, refuse } from './refusal.js'
 import { barredBySubject, barredFrom, grantFor } from './remember.js'
 import { fitsStage, type Progress, personKey, personsOf, progressOf, type Seat } from './seats.js'
+
+const NO_FACTS: CallFacts = { agentLabels: {}, principalLabels: {}, context: {} }
 
 /** How often a request may get more time. */
 export const MOST_EXTENSIONS = 3
@@ -597,7 +599,7 @@ class Draft {
 
   /** The raw arguments are of no more use, and are forgotten with the last transition. */
   end(state: ApprovalRequest['state'], kind: ApprovalEvent['kind'], by: string, why: string, atMs: number): void {
-    const subject = { ...this.request.subject, arguments: {} }
+    const subject = { ...this.request.subject, arguments: {}, facts: NO_FACTS }
     this.happen(kind, by, why, atMs, { state, subject, endedMs: atMs, endedBy: by, endedWhy: why.toWellFormed() })
   }
 

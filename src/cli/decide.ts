@@ -23,6 +23,8 @@ interface Flags extends CallFlags, Omit<ConnectionFlags, 'server'> {
   readonly policies: string
   readonly server?: string
   readonly explain?: boolean
+  readonly approvalId?: string
+  readonly wantReceipt?: boolean
   readonly exitCode?: boolean
   readonly json?: boolean
 }
@@ -38,6 +40,8 @@ export function decideCommand(io: Io, end: (code: ExitCode) => void): Command {
         'ask a running server, which records its decisions, instead of the folder',
       ).argParser(hostPort),
     )
+    .option('--approval-id <id>', 'the approval that the call carries out; with --server')
+    .option('--want-receipt', 'ask for a signed receipt with an ALLOW; with --server')
     .option('--explain', 'add near misses to every answer')
     .option('--exit-code', 'exit 1 unless every answer is ALLOW')
     .option('--json', 'print the answer to one call as JSON; NDJSON requests are always answered so')
@@ -49,11 +53,16 @@ async function run(io: Io, flags: Flags): Promise<ExitCode> {
   if (single === null && io.stdin.isTTY === true) {
     throw new UsageError('--tool is missing; or give requests as NDJSON on standard input')
   }
+  if (flags.server === undefined && (flags.approvalId !== undefined || flags.wantReceipt === true)) {
+    throw new UsageError('--approval-id and --want-receipt need --server: only a server keeps approvals and signs')
+  }
   const decider = await (flags.server === undefined
     ? folderDecider(io, flags)
     : serverDecider({ ...flags, server: flags.server }))
   try {
-    return single === null ? await decideLines(io, flags, decider) : await decideOne(io, flags, decider, single)
+    return single === null
+      ? await decideLines(io, flags, decider)
+      : await decideOne(io, flags, decider, withFlags(single, flags))
   } finally {
     decider.close()
   }
@@ -85,7 +94,7 @@ async function serverDecider(flags: Flags & ConnectionFlags): Promise<Decider> {
   if (flags.now !== undefined) throw new UsageError('--now and --server do not go together: a server has its own clock')
   const client = await serverClient(flags)
   return {
-    async decide({ call, explain, expectedPolicyRevision, dryRun }) {
+    async decide({ call, explain, expectedPolicyRevision, dryRun, approvalId, wantReceipt }) {
       const { requestId, agent, principal, sessionId, delegationChain, tool, environment } = call
       const request = {
         requestId,
@@ -100,6 +109,8 @@ async function serverDecider(flags: Flags & ConnectionFlags): Promise<Decider> {
         expectedPolicyRevision,
         explain,
         dryRun,
+        approvalId,
+        wantReceipt,
       }
       const response = await client.ask((server) => server.decide(request))
       const { outcome, reason, reasonCode, ...rest } = response
@@ -110,10 +121,23 @@ async function serverDecider(flags: Flags & ConnectionFlags): Promise<Decider> {
   }
 }
 
+/** Where a server waits for people: what to send with the call once they decided. */
+function approvalOf(json: unknown): string {
+  const { approval } = json as { readonly approval?: { readonly approval_id?: string } | null }
+  return approval?.approval_id ? `\napproval ${approval.approval_id}` : ''
+}
+
+/** What the flags say beside the call. */
+function withFlags(request: DecideRequest, { approvalId = '', wantReceipt = false }: Flags): DecideRequest {
+  return { ...request, approvalId, wantReceipt }
+}
+
 async function decideOne(io: Io, flags: Flags, decider: Decider, request: DecideRequest): Promise<ExitCode> {
   const { outcome, reason, json } = await decider.decide(request)
   const asJson = flags.json === true || flags.explain === true
-  await io.out.write(asJson ? jsonLine(json) : `${paintOutcome(outcome, io.out)}  ${clean(reason)}\n`)
+  await io.out.write(
+    asJson ? jsonLine(json) : `${paintOutcome(outcome, io.out)}  ${clean(reason)}${approvalOf(json)}\n`,
+  )
   return flags.exitCode === true && outcome !== 'ALLOW' ? 1 : 0
 }
 

@@ -77,11 +77,9 @@ async function told(io: Io, flags: Flags, made: Promise<KillSwitch>): Promise<Ex
   if (flags.json === true) await io.out.write(jsonLine(snakeCase(view)))
   else {
     await io.out.write(tableOf([view], io.out))
-    const { approvalsCancelled, approvalsRevoked, grantsRevoked } = view
-    const ended = approvalsCancelled + approvalsRevoked + grantsRevoked
-    if (ended > 0) {
-      const what = `${approvalsCancelled} waiting, ${approvalsRevoked} approved, ${grantsRevoked} grants`
-      await io.out.write(`ended with it: ${what}\n`)
+    const { approvalsEnded, grantsRevoked } = view
+    if (approvalsEnded + grantsRevoked > 0) {
+      await io.out.write(`ended with it: ${approvalsEnded} requests for approval, ${grantsRevoked} grants\n`)
     }
   }
   return 0

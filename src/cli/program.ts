@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { PolicyFolderError } from '../authoring/policy-folder.js'
+import { approvalsCommand } from './approvals.js'
 import { auditCommand } from './audit.js'
 import { checkCommand } from './check.js'
 import { CommandFailed, type ExitCode, type Io, UsageError } from './command.js'
@@ -39,6 +40,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     decideCommand(io, end),
     convertCommand(io, end),
     auditCommand(io, end),
+    approvalsCommand(io, end),
     killCommand(io, end),
     keysCommand(io, end),
   ]

@@ -9,6 +9,9 @@ export interface DecideRequest {
   readonly explain: boolean
   /** Means something to a server only: the folder's answers have no record and no effect anyway. */
   readonly dryRun: boolean
+  /** Only a server knows approvals and signs receipts. */
+  readonly approvalId: string
+  readonly wantReceipt: boolean
   /** Empty when the request pins none. */
   readonly expectedPolicyRevision: string
 }
@@ -33,6 +36,8 @@ const FIELDS = [
   'expected_policy_revision',
   'explain',
   'dry_run',
+  'approval_id',
+  'want_receipt',
 ]
 const MAX_NAME_BYTES = 256
 const MAX_REQUEST_ID_BYTES = 128
@@ -68,6 +73,8 @@ export function readRequest(json: JsonObject, tenant: string): DecideRequest {
   return {
     call,
     dryRun: boolean(json['dry_run'], 'dry_run'),
+    approvalId: optionalName(json['approval_id'], 'approval_id'),
+    wantReceipt: boolean(json['want_receipt'], 'want_receipt'),
     explain: boolean(json['explain'], 'explain'),
     expectedPolicyRevision: optionalName(json['expected_policy_revision'], 'expected_policy_revision'),
   }

@@ -11,6 +11,13 @@ import type { Pepper } from './pepper.js'
 const MOST_PROVED = 10_000
 const NO_KEY: Buffer = Buffer.alloc(32)
 
+/** A person who may vote, as the keys say. */
+export interface Approver {
+  readonly id: string
+  readonly roles: readonly string[]
+  readonly attributes: ApiKey['attributes']
+}
+
 interface Proved {
   readonly key: ApiKey
   readonly caller: Caller
@@ -22,6 +29,7 @@ interface Proved {
  */
 export class Keyring {
   readonly #keys: ReadonlyMap<string, StoredKey>
+  readonly #byTenant = new Map<string, StoredKey[]>()
   readonly #pepper: Pepper
   readonly #onProved: (keyId: string) => void
   readonly #proved = new LRUCache<string, Proved>({ max: MOST_PROVED })
@@ -30,12 +38,40 @@ export class Keyring {
   constructor(keys: readonly StoredKey[], pepper: Pepper, onProved: (keyId: string) => void = () => undefined) {
     this.#onProved = onProved
     this.#keys = new Map(keys.map((key) => [key.keyId, key]))
+    for (const key of keys) {
+      const ofTenant = this.#byTenant.get(key.tenant)
+      if (ofTenant === undefined) this.#byTenant.set(key.tenant, [key])
+      else ofTenant.push(key)
+    }
     this.#pepper = pepper
   }
 
   /** Whether no key was ever made. Expired and revoked ones count: a server whose keys ran out must not open itself to all. */
   get isEmpty(): boolean {
     return this.#keys.size === 0
+  }
+
+  /** Everybody whose vote may count in the tenant; of a person with two keys what both of them say. */
+  approversOf(tenant: string, nowMs: number): readonly Approver[] {
+    const persons = new Map<string, Approver>()
+    for (const { subject: id, roles, approverRoles, attributes } of this.#liveOf(tenant, nowMs)) {
+      if (!roles.includes('approver')) continue
+      const before = persons.get(id)
+      const all = [...new Set([...(before?.roles ?? []), ...approverRoles])]
+      persons.set(id, { id, roles: all, attributes: { ...before?.attributes, ...attributes } })
+    }
+    return [...persons.values()]
+  }
+
+  /** Who answers for the agent; empty where no live key says. */
+  ownerOf(tenant: string, agent: string, nowMs: number): string {
+    const key = this.#liveOf(tenant, nowMs).find(({ subject, roles }) => subject === agent && roles.includes('agent'))
+    return key?.owner ?? ''
+  }
+
+  #liveOf(tenant: string, nowMs: number): readonly ApiKey[] {
+    const keys = this.#byTenant.get(tenant) ?? []
+    return keys.filter((key) => isLive(key, nowMs))
   }
 
   /** Every key that may be used now. */

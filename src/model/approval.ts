@@ -35,8 +35,16 @@ export interface ApprovalSubject {
   readonly environment: string
   /** As they will be executed. Held for editing and deciding anew; forgotten when the request is final. */
   readonly arguments: JsonObject
+  /** What policies read of the call beside the above, for deciding anew; not bound, and forgotten with the arguments. */
+  readonly facts: CallFacts
   /** SHA-256, hex, over the RFC 8785 form of [tenant, agent, principal, tool, environment, arguments]. */
   readonly digest: string
+}
+
+export interface CallFacts {
+  readonly agentLabels: Readonly<Record<string, string>>
+  readonly principalLabels: Readonly<Record<string, string>>
+  readonly context: JsonObject
 }
 
 /** What approvers see: the arguments masked, and why they are asked. */

@@ -8,8 +8,7 @@ import { KillSwitches } from './kill-switches.js'
 
 /** What an engagement ended at once. */
 export interface Ended {
-  readonly approvalsCancelled: number
-  readonly approvalsRevoked: number
+  readonly approvalsEnded: number
   readonly grantsRevoked: number
 }
 
@@ -52,8 +51,7 @@ const MOST_LISTED = 1_000
 
 const COLUMNS = `id, scope, tenant, target, reason, engaged_by AS "engagedBy", engaged_at AS "engagedMs",
   release_asked_by AS "releaseAskedBy", release_reason AS "releaseReason", released_by AS "releasedBy",
-  released_at AS "releasedMs", epoch, approvals_cancelled AS "approvalsCancelled",
-  approvals_revoked AS "approvalsRevoked", grants_revoked AS "grantsRevoked"`
+  released_at AS "releasedMs", epoch, approvals_ended AS "approvalsEnded", grants_revoked AS "grantsRevoked"`
 
 type Row = KillSwitch & Ended & { readonly epoch: number }
 
@@ -87,10 +85,11 @@ export class KillSwitchStore {
         [uuidv7(nowMs()), scope, tenant, target, reason, caller.id, epoch],
       )
       const ended = await endUnder(tx, made!)
-      await tx.execute(
-        'UPDATE kill_switches SET approvals_cancelled = $2, approvals_revoked = $3, grants_revoked = $4 WHERE id = $1',
-        [made!.id, ended.approvalsCancelled, ended.approvalsRevoked, ended.grantsRevoked],
-      )
+      await tx.execute('UPDATE kill_switches SET approvals_ended = $2, grants_revoked = $3 WHERE id = $1', [
+        made!.id,
+        ended.approvalsEnded,
+        ended.grantsRevoked,
+      ])
       return { ...made!, ...ended }
     })
     return this.#changed(row)

@@ -55,6 +55,7 @@ export const SUBJECT: ApprovalSubject = subjectOf({
   tool: 'issue_refund',
   environment: 'prod',
   arguments: { amount: 450, order_id: 'A1' },
+  facts: { agentLabels: {}, principalLabels: {}, context: {} },
 })
 
 export function shownOf(args: ApprovalShown['arguments'] = SUBJECT.arguments): ApprovalShown {

@@ -14,7 +14,7 @@ import { TestLog } from '../server/harness.js'
 import { ENGINES, freshDatabase } from '../store/databases.js'
 
 const pepper = pepperOf(Buffer.alloc(32, 7), 'test')
-const NOTHING_ENDED = { approvalsCancelled: 0, approvalsRevoked: 0, grantsRevoked: 0 }
+const NOTHING_ENDED = { approvalsEnded: 0, grantsRevoked: 0 }
 
 const operator = (id: string, tenant = 'acme'): Caller => ({
   tenant,

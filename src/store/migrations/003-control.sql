@@ -34,8 +34,7 @@ CREATE TABLE kill_switches (
   engaged_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- The epoch in which it is engaged: an instance that serves this one or a later one denies by it.
   epoch               bigint NOT NULL,
-  approvals_cancelled integer NOT NULL DEFAULT 0,
-  approvals_revoked   integer NOT NULL DEFAULT 0,
+  approvals_ended     integer NOT NULL DEFAULT 0,
   grants_revoked      integer NOT NULL DEFAULT 0,
   release_asked_by    text NOT NULL DEFAULT '',
   release_reason      text NOT NULL DEFAULT '',

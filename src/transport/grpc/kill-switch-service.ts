@@ -89,8 +89,7 @@ function toMessage(view: KillSwitchView): object {
       confirmed: isConfirmed,
       seenAt: toTimestamp(seenMs),
     })),
-    approvalsCancelled: view.approvalsCancelled,
-    approvalsRevoked: view.approvalsRevoked,
+    approvalsEnded: view.approvalsEnded,
     grantsRevoked: view.grantsRevoked,
   }
 }

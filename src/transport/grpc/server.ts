@@ -4,6 +4,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check'
 import { type AdminServiceDeps, adminHandlers } from './admin-service.js'
+import { type ApprovalServiceDeps, approvalHandlers } from './approval-service.js'
 import { type AuditServiceDeps, auditHandlers } from './audit-service.js'
 import { type ConnectionLimits, Connections } from './connections.js'
 import { type DecisionServiceDeps, decisionHandlers } from './decision-service.js'
@@ -16,6 +17,7 @@ import { renewStreamTable } from './open-streams.js'
 import {
   AUDIT_SERVICE,
   adminService,
+  approvalService,
   auditService,
   DECISION_SERVICE,
   decisionService,
@@ -29,7 +31,10 @@ export interface GrpcServerOptions
     ConnectionLimits {
   readonly nowMs: () => number
   /** Null on a server without a control store, which has no services for it. */
-  readonly control: Pick<KillSwitchServiceDeps & AdminServiceDeps, 'killSwitches' | 'keys'> | null
+  readonly control: Pick<
+    KillSwitchServiceDeps & AdminServiceDeps & ApprovalServiceDeps,
+    'killSwitches' | 'keys' | 'approvals'
+  > | null
   /** Calls that one connection may have open at a time. */
   readonly maxConcurrentStreams: number
   /** A connection that is older is told to go, and cut `connectionGraceMs` later; 0: never. @default 0 */
@@ -77,6 +82,7 @@ export class GrpcServer {
     this.#server.addService(auditService, auditHandlers(deps))
     if (options.control) {
       this.#server.addService(killSwitchService, killSwitchHandlers({ ...deps, ...options.control }))
+      this.#server.addService(approvalService, approvalHandlers({ ...deps, ...options.control }))
       this.#server.addService(adminService, adminHandlers({ ...deps, ...options.control }))
     }
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
