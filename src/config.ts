@@ -28,6 +28,8 @@ export interface Config {
     /** Connections to PostgreSQL, one more than this for announcements; 2 to 1,000. @default 10 */
     readonly poolSize: number
   }
+  /** File that says where people are told of approvals; null tells the log alone. Read at start, for it names secrets. */
+  readonly notifyFile: string | null
   readonly limits: {
     /** Calls that one connection may have open at a time, 1 to 100,000. @default 1,000 */
     readonly maxConcurrentStreams: number
@@ -129,6 +131,13 @@ export const SETTINGS = {
     '10',
     'COUNT',
     'connections to PostgreSQL, and one more for announcements',
+  ),
+  notify: setting(
+    'notify',
+    'PORTCULLIS_NOTIFY',
+    '',
+    'FILE',
+    'JSON file of the channels that tell people of approvals; without it the log does',
   ),
   spoolMaxBytes: setting(
     'audit-spool-max-bytes',
@@ -237,6 +246,12 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     text === '' ? (databaseUrl ? 'postgres' : 'none') : choice('embedded', 'postgres', 'none')(text),
   )
   if (control === 'postgres' && databaseUrl === null) problems.add('the control store postgres needs DATABASE_URL')
+  const notifyFile = read('notify', (file) => (file === '' ? null : text(file)))
+  if (notifyFile && control === 'none') {
+    problems.add(
+      'what people are told of lives in the control store, and there is none: give --control-store, or leave out --notify',
+    )
+  }
   const listen = read('listen', address)
   if (listen && !listen.isLoopback && control === 'none') {
     problems.add(
@@ -260,6 +275,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       databaseUrl: control === 'postgres' ? databaseUrl : null,
       poolSize: read('databasePoolSize', integer(2, 1_000)),
     },
+    notifyFile,
     limits: {
       maxConcurrentStreams: read('maxConcurrentStreams', integer(1, 100_000)),
       maxConnections: read('maxConnections', integer(1, 1_000_000)),

@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'config.ts': [],
 }
 /** app.ts alone wires everything; main.ts turns configuration and signals into its calls, workers.ts does so for several processes. */
-const UNBOUND = new Set(['app.ts', 'control-plane.ts', 'main.ts', 'worker.ts', 'workers.ts'])
+const UNBOUND = new Set(['app.ts', 'control-plane.ts', 'open-outbox.ts', 'main.ts', 'worker.ts', 'workers.ts'])
 
 const SRC = resolve('src')
 

@@ -12,6 +12,7 @@ t.test('defaults', (t) => {
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
     control: { store: 'none', databaseUrl: null, poolSize: 10 },
+    notifyFile: null,
     limits: {
       maxConcurrentStreams: 1_000,
       maxConnections: 2_000,
@@ -87,6 +88,11 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
     [],
     { CLICKHOUSE_URL: 'user:hunter2@host' },
     'CLICKHOUSE_URL: must be an http:// or https:// URL',
+  ],
+  'channels with nothing to tell': [
+    ['--notify', 'notify.json'],
+    {},
+    'what people are told of lives in the control store, and there is none: give --control-store, or leave out --notify',
   ],
   'control characters are shown, not printed': [
     ['--log-level', '\u001b[2J'],
