@@ -21,7 +21,7 @@ export interface Config {
     readonly spoolMaxBytes: number
   }
   readonly control: {
-    /** Where control state lives: `embedded` is PostgreSQL below `data`, `none` is nowhere. @default by `databaseUrl` */
+    /** Where keys, approvals and kill switches live: `embedded` is PostgreSQL below `data`, `none` is nowhere. @default by `databaseUrl` */
     readonly store: 'embedded' | 'postgres' | 'none'
     /** Set if and only if `store` is `postgres`; may hold a password, so never printed. */
     readonly databaseUrl: string | null
@@ -109,7 +109,7 @@ export const SETTINGS = {
     'PORTCULLIS_CONTROL_STORE',
     '',
     'embedded|postgres|none',
-    'where control state lives; postgres when DATABASE_URL is set, else none',
+    'where keys, approvals and kill switches live; postgres when DATABASE_URL is set, else embedded',
   ),
   databaseUrl: setting(
     'database-url',
@@ -243,7 +243,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     url('a postgres:// URL, with %XX for signs such as @ and / in a password', 'postgres', 'postgresql'),
   )
   const control = read('controlStore', (text) =>
-    text === '' ? (databaseUrl ? 'postgres' : 'none') : choice('embedded', 'postgres', 'none')(text),
+    text === '' ? (databaseUrl ? 'postgres' : 'embedded') : choice('embedded', 'postgres', 'none')(text),
   )
   if (control === 'postgres' && databaseUrl === null) problems.add('the control store postgres needs DATABASE_URL')
   const notifyFile = read('notify', (file) => (file === '' ? null : text(file)))

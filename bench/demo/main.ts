@@ -35,7 +35,8 @@ process.exitCode = await demo()
 async function demo(): Promise<number> {
   const started = new Date(Date.now() - 1_000)
   const { file, sessions } = readSessions(sessionFiles())
-  const server = await startServer(ROOT, `${ROOT}policies`)
+  // A day of agents in a minute asks more than people ever could answer: here calls are decided and recorded only.
+  const server = await startServer(ROOT, `${ROOT}policies`, ['--control-store', 'none'])
   const client = connect(server.address, { deadlineMs: 30_000 })
   const interrupted = (): void => void server.stop().then(() => process.exit(130))
   process.once('SIGINT', interrupted)

@@ -15,9 +15,14 @@ const START_MS = 20_000
 const STOP_MS = 10_000
 
 /** @throws when the server ends, or does not serve within 20 s; the message holds the end of its log */
-export async function startServer(root: string, policies: string): Promise<OwnServer> {
+export async function startServer(
+  root: string,
+  policies: string,
+  settings: readonly string[] = [],
+): Promise<OwnServer> {
   const data = mkdtempSync(path.join(tmpdir(), 'portcullis-demo-'))
-  const flags = ['--policies', policies, '--data', data, '--listen', '127.0.0.1:0', '--log-format', 'json']
+  const own = ['--policies', policies, '--data', data, '--listen', '127.0.0.1:0', '--log-format', 'json']
+  const flags = [...own, ...settings]
   const child = spawn(process.execPath, [path.join(root, 'dist/src/cli/main.js'), 'serve', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })

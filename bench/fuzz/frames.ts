@@ -45,7 +45,10 @@ export const fuzzer: Fuzzer = {
     folder = mkdtempSync(path.join(tmpdir(), 'portcullis-fuzz-'))
     writeFileSync(path.join(folder, 'support.policy'), POLICY)
     const paths = ['--policies', folder, '--data', `${folder}-data`, '--listen', '127.0.0.1:0']
-    app = await startApp(readConfig([...paths, '--audit-store', 'none', '--drain-ms', '3000'], {}), log)
+    app = await startApp(
+      readConfig([...paths, '--audit-store', 'none', '--control-store', 'none', '--drain-ms', '3000'], {}),
+      log,
+    )
     client = connect(app.address)
   },
   async step(seed) {

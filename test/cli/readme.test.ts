@@ -45,7 +45,12 @@ const { address } = server
 t.test('the commands of the README', async (t) => {
   const call = '{"agent":"support-1","tool":"issue_refund","environment":"prod","arguments":{"amount":450}}'
   const printed: Readonly<Record<string, RegExp>> = {
-    'decide --server': /^REQUIRE_APPROVAL {2}Rule APPROVE_LARGE_REFUND requires approval from support-manager: /,
+    'decide --server':
+      /^REQUIRE_APPROVAL {2}Rule APPROVE_LARGE_REFUND requires approval from support-manager: |^ALLOW {2}approved by bob/,
+    'approvals list': /pending +support-1 +issue_refund/,
+    'approvals approve': /^state +approved$.*bob@example\.com approves: checked with the customer/ms,
+    'kill engage': /agent rogue-7 +engaged/,
+    'kill list': /agent rogue-7 +engaged .*op@example\.com/,
     'audit overview': /Agent Security Overview.*Total Actions/s,
     'audit tail': /^$|REQUIRE_APPROVAL/,
     'check policies': /^ready: \d+ policies .* 0 errors, 0 warnings\n$/,
@@ -57,19 +62,24 @@ t.test('the commands of the README', async (t) => {
   const lines = commands(README).filter((line) => line.startsWith('npx portcullis '))
   t.strictSame(
     lines.map((line) => words(line).slice(2, 4).join(' ')).sort(),
-    Object.keys(printed).sort(),
+    [...Object.keys(printed), 'decide --server'].sort(),
     'every command has its expectation',
   )
+  let approval = ''
   for (const line of lines) {
-    const [, , ...args] = words(line.replace(DEFAULT_ADDRESS, address))
-    if (args[0] === 'audit') args.push('--server', address)
+    const [, , ...args] = words(line.replace(DEFAULT_ADDRESS, address).replace('APPROVAL', approval))
+    if (['audit', 'approvals', 'kill'].includes(args[0]!)) args.push('--server', address)
     if (args[1] === 'tail') args.push('--no-follow')
     const run: Run = await inProcess(args, `${call}\n`)
     t.match(run, { code: 0, out: printed[args.slice(0, 2).join(' ')]!, err: '' }, line)
+    approval = /^approval (\S+)$/m.exec(run.out)?.[1] ?? approval
   }
   const answer = only(blocks(README, '').filter((text) => text.startsWith('REQUIRE_APPROVAL')))
   const decide = lines.find((line) => line.includes('decide --server'))!.replace(DEFAULT_ADDRESS, address)
-  t.equal((await inProcess(words(decide).slice(2))).out, answer, 'the answer that the README prints')
+  const other = decide.replace('support-1', 'support-2')
+  const printedNow = (await inProcess(words(other).slice(2))).out
+  const id = /[0-9a-f]{8}-[0-9a-f-]{27}/
+  t.equal(printedNow.replace(id, ''), answer.replace(id, ''), 'the answer that the README prints')
 })
 
 t.test('the scripts of npm that the README names', (t) => {

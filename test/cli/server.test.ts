@@ -14,7 +14,7 @@ async function until<T>(ask: () => Promise<T>, holds: (answer: T) => boolean): P
 }
 
 t.test('decide and audit against a running server', async (t) => {
-  const server = await startServer(ROOT, `${ROOT}policies`)
+  const server = await startServer(ROOT, `${ROOT}policies`, ['--control-store', 'none'])
   t.teardown(() => server.stop())
   const ask = (args: readonly string[], stdin = '') => inProcess([...args, '--server', server.address], stdin)
   const json = async (args: readonly string[]): Promise<unknown> =>

@@ -43,7 +43,7 @@ const child = spawn(
   [
     fileURLToPath(new URL('../server/serve-child.js', import.meta.url)),
     ...argv,
-    ...['--data', join(tempFolder(t), 'data'), '--audit-store', 'none', ...LIMITS],
+    ...['--data', join(tempFolder(t), 'data'), '--audit-store', 'none', '--control-store', 'none', ...LIMITS],
   ],
   { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'] } },
 )

@@ -25,7 +25,8 @@ export interface Teardown {
 export function run(t: Teardown, argv: readonly string[], uid: number | null = null): Child {
   const args = [CHILD, '--listen', '127.0.0.1:0', '--log-format', 'json', ...argv]
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env['PATH'] },
+    // Most are not about it, and every server would start a PostgreSQL of its own; a flag of the test wins.
+    env: { PATH: process.env['PATH'], PORTCULLIS_CONTROL_STORE: 'none' },
     ...(uid !== null && { uid }),
     stdio: ['ignore', 'ignore', 'pipe'],
   })

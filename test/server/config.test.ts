@@ -11,7 +11,7 @@ t.test('defaults', (t) => {
     listen: { host: '127.0.0.1', port: 50_051, isLoopback: true },
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
-    control: { store: 'none', databaseUrl: null, poolSize: 10 },
+    control: { store: 'embedded', databaseUrl: null, poolSize: 10 },
     notifyFile: null,
     limits: {
       maxConcurrentStreams: 1_000,
@@ -55,10 +55,18 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
   'unknown flag, nothing near': [['--frobnicate'], {}, 'unknown option `--frobnicate`'],
   'flag without value': [['--listen'], {}, '--listen needs a value'],
   'a word too many': [['policies'], {}, '`policies` is one word too many; settings are given as --name value'],
-  'address of other machines': [['--listen', '0.0.0.0:50051'], {}, `\`0.0.0.0\` ${REACHABLE}`],
-  'IPv6 address of other machines': [[], { PORTCULLIS_LISTEN: '[::]:1' }, `\`::\` ${REACHABLE}`],
+  'address of other machines': [
+    ['--listen', '0.0.0.0:50051', '--control-store', 'none'],
+    {},
+    `\`0.0.0.0\` ${REACHABLE}`,
+  ],
+  'IPv6 address of other machines': [
+    ['--control-store', 'none'],
+    { PORTCULLIS_LISTEN: '[::]:1' },
+    `\`::\` ${REACHABLE}`,
+  ],
   'name that only looks local': [
-    ['--listen', '127.0.0.1.evil.example:1'],
+    ['--listen', '127.0.0.1.evil.example:1', '--control-store', 'none'],
     {},
     `\`127.0.0.1.evil.example\` ${REACHABLE}`,
   ],
@@ -90,7 +98,7 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
     'CLICKHOUSE_URL: must be an http:// or https:// URL',
   ],
   'channels with nothing to tell': [
-    ['--notify', 'notify.json'],
+    ['--notify', 'notify.json', '--control-store', 'none'],
     {},
     'what people are told of lives in the control store, and there is none: give --control-store, or leave out --notify',
   ],

@@ -100,7 +100,8 @@ export async function startServer(
   const policies = tempFolder(t, options.policies ?? { 'support.policy': POLICY })
   const data = options.data ?? join(tempFolder(t), 'data')
   const paths = ['--policies', policies, '--data', data, '--listen', '127.0.0.1:0']
-  const config = readConfig([...paths, '--audit-store', 'none', '--drain-ms', '3000', ...(options.argv ?? [])], {})
+  const stores = ['--audit-store', 'none', '--control-store', 'none']
+  const config = readConfig([...paths, ...stores, '--drain-ms', '3000', ...(options.argv ?? [])], {})
   const log = new TestLog()
   const app = await startApp(config, log)
   const client = connect(app.address)

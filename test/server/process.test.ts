@@ -120,7 +120,10 @@ t.test('what keeps a server from starting', async (t) => {
 
   const holder = await startServer(t)
   const refusedHere = (settings: readonly string[], message: RegExp): Promise<unknown> => {
-    const config = readConfig(['--policies', policies, '--audit-store', 'none', ...settings], {})
+    const config = readConfig(
+      ['--policies', policies, '--audit-store', 'none', '--control-store', 'none', ...settings],
+      {},
+    )
     return t.rejects(startApp(config, new TestLog()), { message }, String(message))
   }
   const inUse = new RegExp(`the data folder .* is in use by process ${process.pid}; stop that one, or give`)
