@@ -25,10 +25,12 @@ import type { ApprovalRequest } from './model/approval.js'
 import type { Call } from './model/call.js'
 import { type ApprovalDesk, type Control, NO_CONTROL, type ReceiptSigner } from './model/control.js'
 import type { Decision } from './model/decision.js'
+import type { DeadLetterDesk } from './model/delivery.js'
 import type { Identity } from './model/identity.js'
 import type { JsonObject } from './model/json.js'
 import type { Log } from './model/log.js'
 import { parseJson } from './model/parse-json.js'
+import { openOutbox } from './open-outbox.js'
 import { ControlState } from './state/control-state.js'
 import { engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
 import { KillSwitches } from './state/kill-switches.js'
@@ -36,6 +38,7 @@ import type { ControlStore } from './store/control-store.js'
 import type { Database } from './store/database.js'
 import { every } from './store/every.js'
 import { Listener } from './store/listener.js'
+import { DeadLetters } from './store/outbox/index.js'
 import type { ApprovalParts } from './transport/grpc/approval-service.js'
 
 /** What a server knows beside its policies: who calls, what is stopped, who approves, and what it signs with. */
@@ -49,6 +52,7 @@ export interface ControlPlane {
     readonly keys: KeyAdmin
     readonly killSwitches: KillSwitchStore
     readonly approvals: ApprovalParts
+    readonly deadLetters: DeadLetterDesk
   } | null
   close(): Promise<void>
 }
@@ -72,6 +76,7 @@ const NOTE_USE_MS = 60_000
  *
  * @param decideAnew by the live policies, for arguments that a reviewer changed
  * @throws {StoreUnavailable} a server must not begin on nothing
+ * @throws {NotifyConfigError} when the file of channels is wrong
  * @throws {PepperError} when the pepper is not the one that the keys in the store were made with
  */
 export async function openControlPlane(
@@ -84,6 +89,7 @@ export async function openControlPlane(
 ): Promise<ControlPlane> {
   if (store === null) return WITHOUT
   const { database } = store
+  const outbox = openOutbox(config, database, log, nowMs, process.env)
   const pepper = await findPepper(database, config.keyPepperFile ?? join(dataFolder, PEPPER_FILE))
   const used = new Set<string>()
   const noteUse = (keyId: string): void => {
@@ -146,11 +152,16 @@ export async function openControlPlane(
     database,
     channels: [APPROVALS_CHANNEL],
     onResync: () => waiting.reread(),
-    onNotification: (_channel, id) => waiting.announced(id),
+    onNotification: (_channel, id) => {
+      waiting.announced(id)
+      // What moves a request is often told to people, in the same transaction.
+      outbox.nudge()
+    },
     log,
   })
   void listener.start()
   const timers = startTimers(database, log)
+  outbox.start()
 
   const noting = every(
     NOTE_USE_MS,
@@ -187,10 +198,12 @@ export async function openControlPlane(
         stats: (tenant, by, fromMs, untilMs) => approvalStats(database, tenant, by, fromMs, untilMs),
         receiptKeys: () => receiptKeys.published,
       },
+      deadLetters: new DeadLetters(database, DEFAULT_TENANT, () => outbox.nudgeChannels()),
     },
     async close() {
       await noting.close()
       await timers.close()
+      await outbox.close()
       await listener.close()
       await waiting.close()
       await state.close()

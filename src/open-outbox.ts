@@ -5,9 +5,9 @@ import type { Database } from './store/database.js'
 import { Outbox } from './store/outbox/index.js'
 
 /**
- * Begins to tell people what happens, by the channels of the file that the configuration names. Each process may do so.
+ * The outbox with the channels of the file that the configuration names, not started yet.
  *
- * @throws {NotifyConfigError} before anything is sent
+ * @throws {NotifyConfigError}
  */
 export function openOutbox(
   { notifyFile }: Pick<Config, 'notifyFile'>,
@@ -18,8 +18,6 @@ export function openOutbox(
 ): Outbox {
   const config = notifyFile === null ? DEFAULT_NOTIFY : readNotifyFile(notifyFile, env)
   const channels = openChannels(config, { log, nowMs })
-  const outbox = new Outbox({ database, channels, log })
-  outbox.start()
   log.info('notices', { channels: channels.map(({ name }) => name) })
-  return outbox
+  return new Outbox({ database, channels, log })
 }

@@ -38,6 +38,24 @@ export interface NewKey {
   readonly secret: string
 }
 
+/** A notice that a channel gave up on. */
+export interface DeadLetter {
+  readonly letterId: string
+  readonly channel: string
+  readonly kind: string
+  /** Empty when it is about something else. */
+  readonly approvalId: string
+  readonly attempts: number
+  /** May quote what the other side said: escape it before printing. */
+  readonly lastError: string
+  readonly createdAt: Date
+  readonly givenUpAt: Date
+}
+
+type WireLetter = Omit<DeadLetter, 'createdAt' | 'givenUpAt'> & {
+  readonly createdAt: Timestamp
+  readonly givenUpAt: Timestamp
+}
 type WireKey = Omit<ApiKey, 'createdAt' | 'expiresAt' | 'revokedAt' | 'lastUsedAt'> & {
   readonly createdAt: Timestamp
   readonly expiresAt: Timestamp
@@ -51,7 +69,7 @@ interface WireNewKey {
 
 const SERVICE = 'AdminService'
 
-/** API keys of the caller's tenant. Every method throws PortcullisError. */
+/** API keys and dead letters of the caller's tenant. Every method throws PortcullisError. */
 export class Admin {
   readonly #caller: Caller
 
@@ -76,6 +94,19 @@ export class Admin {
     const { keys } = await this.#caller.call<{ keys: readonly WireKey[] }>(SERVICE, 'listKeys', { includeEnded })
     return keys.map(fromWire)
   }
+
+  /** The latest first. @param limit 1 to 500 */
+  async listDeadLetters(limit = 50): Promise<readonly DeadLetter[]> {
+    const { letters } = await this.#caller.call<{ letters: readonly WireLetter[] }>(SERVICE, 'listDeadLetters', {
+      limit,
+    })
+    return letters.map(letterFromWire)
+  }
+
+  /** Has it sent again, under the same id. @returns the letter as it was */
+  async replayDeadLetter(letterId: string): Promise<DeadLetter> {
+    return letterFromWire(await this.#caller.call<WireLetter>(SERVICE, 'replayDeadLetter', { letterId }))
+  }
 }
 
 function newKey({ key, secret }: WireNewKey): NewKey {
@@ -90,4 +121,8 @@ function fromWire({ createdAt, expiresAt, revokedAt, lastUsedAt, ...rest }: Wire
     revokedAt: optionalDate(revokedAt),
     lastUsedAt: optionalDate(lastUsedAt),
   }
+}
+
+function letterFromWire({ createdAt, givenUpAt, ...rest }: WireLetter): DeadLetter {
+  return { ...rest, createdAt: toDate(createdAt), givenUpAt: toDate(givenUpAt) }
 }

@@ -39,3 +39,29 @@ export interface DeliveryPort {
   deliver(delivery: Delivery): Promise<DeliveryOutcome>
   close?(): Promise<void> | void
 }
+
+/** What a channel gave up on. */
+export interface DeadLetter {
+  readonly id: string
+  readonly channel: string
+  readonly kind: string
+  /** Empty when it is about something else. */
+  readonly approvalId: string
+  readonly attempts: number
+  /** Why the last try failed; may quote what the other side said. */
+  readonly lastError: string
+  readonly createdMs: number
+  readonly givenUpMs: number
+}
+
+/** Deliveries that were given up, and sending them again. */
+export interface DeadLetterDesk {
+  /** Those of a tenant, the latest first. @param limit 1 to 500 */
+  list(tenant: string, limit: number): Promise<readonly DeadLetter[]>
+  /**
+   * Has it sent again, by the whole schedule and under the same id, so that a receiver which had it all the same drops it.
+   *
+   * @returns the letter as it was, or null when the tenant has no dead letter of this id
+   */
+  replay(tenant: string, id: string): Promise<DeadLetter | null>
+}

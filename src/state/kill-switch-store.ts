@@ -3,7 +3,9 @@ import type { KillScope, KillSwitch } from '../model/kill-switch.js'
 import { uuidv7 } from '../model/uuid.js'
 import type { Database, Sql, Transaction } from '../store/database.js'
 import { advanceEpoch } from '../store/epoch.js'
+import { writeOutbox } from '../store/outbox/index.js'
 import type { ControlPart } from './control-state.js'
+import { killNotice } from './kill-notices.js'
 import { KillSwitches } from './kill-switches.js'
 
 /** What an engagement ended at once. */
@@ -90,6 +92,7 @@ export class KillSwitchStore {
         ended.approvalsEnded,
         ended.grantsRevoked,
       ])
+      await writeOutbox(tx, killNotice('engaged', made!))
       return { ...made!, ...ended }
     })
     return this.#changed(row)
@@ -110,13 +113,21 @@ export class KillSwitchStore {
       }
       if (row.releaseAskedBy === '') {
         const asked = 'UPDATE kill_switches SET release_asked_by = $2, release_reason = $3'
-        return one(tx, `${asked} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, reason])
+        return told(
+          tx,
+          'release-asked',
+          await one(tx, `${asked} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, reason]),
+        )
       }
       if (row.releaseAskedBy === caller.id) {
         throw new KillSwitchRefused('SAME_PERSON', 'you asked for the release; a second person has to confirm it')
       }
       const released = 'UPDATE kill_switches SET released_by = $2, released_at = clock_timestamp(), epoch = $3'
-      return one(tx, `${released} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, epoch])
+      return told(
+        tx,
+        'released',
+        await one(tx, `${released} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, epoch]),
+      )
     })
     return this.#changed(changed)
   }
@@ -169,4 +180,9 @@ export function engagedSwitches(put: (switches: KillSwitches) => void): ControlP
     const switches = new KillSwitches(rows)
     return () => put(switches)
   }
+}
+
+async function told(tx: Transaction, what: 'release-asked' | 'released', row: Row): Promise<Row> {
+  await writeOutbox(tx, killNotice(what, row))
+  return row
 }

@@ -94,7 +94,7 @@ for (const { engine, skip } of ENGINES) {
       const channel = new Told('hook', () => ({ kind: 'dead', why: 'gone\0\ud800'.padEnd(2_000, '!') }))
       const outbox = new Outbox({ database, log: silent, channels: [channel] })
       let nudged = 0
-      const letters = new DeadLetters(database, () => nudged++)
+      const letters = new DeadLetters(database, 'acme', () => nudged++)
       await say(database, 'a', '019ab1c2-0000-7000-8000-00000000000a')
       await outbox.drain()
       await say(database, 'b', '', 'kill.engaged')
@@ -131,6 +131,12 @@ for (const { engine, skip } of ENGINES) {
       t.match(await letters.list('acme', 10), [{ kind: 'kill.engaged' }])
       await outbox.drain()
       t.equal(channel.given.length, 3)
+
+      channel.act = () => ({ kind: 'dead', why: 'gone' })
+      await say(database, 'fleet', '', 'kill.engaged', '')
+      await outbox.drain()
+      t.equal((await letters.list('acme', 10)).length, 2, 'the fleet’s are seen by the tenant that runs it')
+      t.strictSame(await letters.list('other', 10), [])
     })
 
     t.test('messages about one thing keep their order, until one fails', async (t) => {
@@ -208,7 +214,7 @@ for (const { engine, skip } of ENGINES) {
       await say(database, 'a')
       await new Outbox({ database, log, channels: [slow] }).drain()
       t.match(quick.given, [{ id: 'a', attempt: 2 }])
-      t.strictSame(await new DeadLetters(database).list('acme', 10), [])
+      t.strictSame(await new DeadLetters(database, 'main').list('acme', 10), [])
       t.strictSame(warnings, ['delivery recorded by another server'])
     })
 
@@ -224,7 +230,7 @@ for (const { engine, skip } of ENGINES) {
         await pass(database, 400_000)
       }
       t.equal(channel.given.length, 10)
-      t.match(await new DeadLetters(database).list('acme', 1), [
+      t.match(await new DeadLetters(database, 'main').list('acme', 1), [
         { lastError: 'fault of the channel: oops', attempts: 10 },
       ])
     })
@@ -238,7 +244,7 @@ for (const { engine, skip } of ENGINES) {
       await pass(database, 2 * 86_400_000)
       t.equal(await tidyOutbox(database, ['kept', 'removed']), 0, 'somebody has it')
       t.equal(await tidyOutbox(database, ['kept']), 1)
-      const letters = new DeadLetters(database)
+      const letters = new DeadLetters(database, 'main')
       t.match(await letters.list('acme', 10), [{ channel: 'removed', lastError: /add it again/ }])
       await database.execute(`UPDATE outbox SET done_at = done_at - interval '31 days'`)
       await tidyOutbox(database, ['kept'])

@@ -1,17 +1,22 @@
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import { NOTICES } from '../../src/approvals/acts.js'
+import { open } from '../../src/approvals/machine.js'
+import { writtenNotices } from '../../src/approvals/rows.js'
+import type { JsonObject } from '../../src/model/json.js'
 import { UNSEEN } from '../../src/model/unseen.js'
 import { addressFault, readNetwork } from '../../src/notify/addresses.js'
 import { Breakers } from '../../src/notify/breaker.js'
 import { type Channel, type Notice, SendFailed } from '../../src/notify/channel.js'
 import { Courier } from '../../src/notify/courier.js'
 import { LogChannel } from '../../src/notify/log.js'
-import { noticeOf } from '../../src/notify/notice.js'
+import { NOTICE_KINDS, noticeOf } from '../../src/notify/notice.js'
 import { GIVE_UP_MS, PAUSES_MS, pauseAfter, retryAfterMs } from '../../src/notify/schedule.js'
 import { readWebhookSecret, webhookHeaders } from '../../src/notify/standard-webhooks.js'
 import { visible } from '../../src/notify/visible.js'
 import { webhookBody } from '../../src/notify/webhook.js'
+import { MINUTE, opening, requirement, START } from '../approvals/support.js'
 import { APPROVAL_ID, delivery, opened, secretOf } from './support.js'
 
 t.test('hostile text becomes one line that shows what is in it', (t) => {
@@ -78,6 +83,26 @@ t.test('a notice is read out of whatever the payload holds', (t) => {
     'https://d/..%2F..%2F%3Fx%3D1%23',
     'an id does not leave its place in the link',
   )
+  t.end()
+})
+
+t.test('what the machine of approvals tells is what a notice reads', (t) => {
+  const { effects, ...step } = open(opening([requirement('manager and 2 finance')]), START)
+  const [row] = writtenNotices({ effects, ...step })
+  const told = noticeOf(delivery({ kind: String(row?.['kind']), payload: row?.['payload'] as JsonObject }), '')
+  t.match(told, {
+    kind: 'approval.opened',
+    title: 'Approval needed: issue_refund for support-1',
+    thread: step.request.id,
+    version: 1,
+    approval: {
+      roles: ['manager', 'finance'],
+      ruleIds: ['RULE'],
+      reason: 'a large refund',
+      expiresMs: START + 10 * MINUTE,
+    },
+  })
+  for (const kind of NOTICES) t.ok(NOTICE_KINDS.includes(`approval.${kind}`), kind)
   t.end()
 })
 

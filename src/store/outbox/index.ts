@@ -1,3 +1,3 @@
-export { type DeadLetter, DeadLetters } from './dead-letters.js'
+export { DeadLetters } from './dead-letters.js'
 export { Outbox, type OutboxOptions } from './worker.js'
 export { type OutboxRow, writeOutbox } from './write.js'

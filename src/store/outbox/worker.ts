@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Delivery, DeliveryOutcome, DeliveryPort } from '../../model/delivery.js'
 import type { Log } from '../../model/log.js'
 import type { Database } from '../database.js'
@@ -20,6 +21,8 @@ export interface OutboxOptions {
 }
 
 const TIDY_MS = 3_600_000
+/** A channel may take half a minute; whoever stops a server does not wait so long. */
+const CLOSE_MS = 5_000
 
 /**
  * Sends what the outbox holds, at least once and under the same id each time. Any number of instances may run; each channel
@@ -70,11 +73,12 @@ export class Outbox {
     await Promise.all(this.#options.channels.map((channel) => this.#drain(channel)))
   }
 
-  /** Lets tries under way end and records them, then closes the channels. */
+  /** Lets tries under way end and records them, for a while, then closes the channels. What is cut off is tried again elsewhere. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.all([this.#fanOut, this.#tidy, ...this.#polls.values()].map((poll) => poll?.close()))
+    const polls = [this.#fanOut, this.#tidy, ...this.#polls.values()]
+    await Promise.race([Promise.all(polls.map((poll) => poll?.close())), sleep(CLOSE_MS, undefined, { ref: false })])
     for (const channel of this.#options.channels) await channel.close?.()
   }
 

@@ -1,23 +1,27 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { ApiKey, KeyAdmin, NewKey } from '../../model/api-key.js'
+import type { DeadLetter, DeadLetterDesk } from '../../model/delivery.js'
 import { ROLES, type Role } from '../../model/identity.js'
 import { actorOf } from './actor.js'
 import { RpcError } from './errors.js'
 import { LIMITS } from './limits.js'
-import { name, optional, overLimit } from './names.js'
+import { name, optional, overLimit, uuid } from './names.js'
 import { toTimestamp } from './timestamp.js'
 import { type EdgeDeps, unary } from './unary.js'
 import type { CreateKeyRequestMessage } from './wire.js'
 
 export interface AdminServiceDeps extends EdgeDeps {
   readonly keys: KeyAdmin
+  readonly deadLetters: DeadLetterDesk
 }
 
 const MOST_NAMES = 64
+const MOST_LETTERS = 500
+const DEFAULT_LETTERS = 50
 
-/** Keys of the caller's own tenant. */
+/** Keys and dead letters of the caller's own tenant. */
 export function adminHandlers(deps: AdminServiceDeps): UntypedServiceImplementation {
-  const { keys } = deps
+  const { keys, deadLetters } = deps
   return {
     createKey: unary(deps, async (message: CreateKeyRequestMessage, caller) =>
       toNewKey(
@@ -46,6 +50,15 @@ export function adminHandlers(deps: AdminServiceDeps): UntypedServiceImplementat
     listKeys: unary(deps, async ({ includeEnded }: { readonly includeEnded: boolean }, { tenant }) => ({
       keys: (await keys.list(tenant, includeEnded)).map(toKey),
     })),
+    listDeadLetters: unary(deps, async ({ limit }: { readonly limit: number }, { tenant }) => {
+      if (limit > MOST_LETTERS) throw overLimit('limit', `is ${limit}`, `${MOST_LETTERS}`)
+      return { letters: (await deadLetters.list(tenant, limit || DEFAULT_LETTERS)).map(toLetter) }
+    }),
+    replayDeadLetter: unary(deps, async ({ letterId }: { readonly letterId: string }, { tenant }) => {
+      const letter = await deadLetters.replay(tenant, uuid('letter_id', letterId))
+      if (letter !== null) return toLetter(letter)
+      throw new RpcError('DEAD_LETTER_NOT_FOUND', 'no dead letter of this tenant has this id', { field: 'letter_id' })
+    }),
   }
 }
 
@@ -86,4 +99,8 @@ function toKey(key: ApiKey): object {
     revokedAt: key.revokedMs === null ? null : toTimestamp(key.revokedMs),
     lastUsedAt: key.lastUsedMs === null ? null : toTimestamp(key.lastUsedMs),
   }
+}
+
+function toLetter({ id, createdMs, givenUpMs, ...rest }: DeadLetter): object {
+  return { ...rest, letterId: id, createdAt: toTimestamp(createdMs), givenUpAt: toTimestamp(givenUpMs) }
 }

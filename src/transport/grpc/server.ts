@@ -33,7 +33,7 @@ export interface GrpcServerOptions
   /** Null on a server without a control store, which has no services for it. */
   readonly control: Pick<
     KillSwitchServiceDeps & AdminServiceDeps & ApprovalServiceDeps,
-    'killSwitches' | 'keys' | 'approvals'
+    'killSwitches' | 'keys' | 'approvals' | 'deadLetters'
   > | null
   /** Calls that one connection may have open at a time. */
   readonly maxConcurrentStreams: number
