@@ -52,13 +52,17 @@ export async function lease(sql: Sql, channel: string, most: number, leaseMs: nu
   }))
 }
 
+/**
+ * The time of the statement and not of the clock, which differs from row to row and could not be looked up in an index;
+ * `subject <> ''` of each look at others is what lets PostgreSQL use the index over subjects.
+ */
 const LEASE = `
   WITH due AS (
     SELECT d.id FROM deliveries d
-    WHERE d.channel = $1 AND d.next_at <= clock_timestamp() AND d.done_at IS NULL AND d.dead_at IS NULL
+    WHERE d.channel = $1 AND d.next_at <= statement_timestamp() AND d.done_at IS NULL AND d.dead_at IS NULL
       AND NOT EXISTS (
         SELECT 1 FROM deliveries e
-        WHERE d.subject <> '' AND e.channel = d.channel AND e.subject = d.subject AND e.outbox_id < d.outbox_id
+        WHERE e.subject <> '' AND e.channel = d.channel AND e.subject = d.subject AND e.outbox_id < d.outbox_id
           AND e.done_at IS NULL AND e.dead_at IS NULL
           AND (e.attempts = 0 OR (e.lease IS NOT NULL AND e.next_at > clock_timestamp()))
       )
@@ -72,13 +76,13 @@ const LEASE = `
   )
   SELECT t.id::text AS row_id, t.lease::text, o.dedupe_key AS key, o.tenant, o.kind, o.payload, o.created_at AS created,
     t.attempts, floor(extract(epoch FROM clock_timestamp() - t.queued_at) * 1000)::bigint AS age, t.replays,
-    t.subject <> '' AND EXISTS (
+    EXISTS (
       SELECT 1 FROM deliveries e
-      WHERE e.channel = t.channel AND e.subject = t.subject AND e.outbox_id > t.outbox_id AND e.done_at IS NOT NULL
+      WHERE e.subject <> '' AND e.channel = t.channel AND e.subject = t.subject AND e.outbox_id > t.outbox_id AND e.done_at IS NOT NULL
     ) AS overtaken,
     coalesce((
       SELECT e.remote FROM deliveries e
-      WHERE t.subject <> '' AND e.channel = t.channel AND e.subject = t.subject AND e.outbox_id < t.outbox_id AND e.remote <> ''
+      WHERE e.subject <> '' AND e.channel = t.channel AND e.subject = t.subject AND e.outbox_id < t.outbox_id AND e.remote <> ''
       ORDER BY e.outbox_id DESC LIMIT 1
     ), '') AS earlier
   FROM taken t JOIN outbox o ON o.id = t.outbox_id
