@@ -6,6 +6,8 @@ export interface Config {
   readonly policies: string
   /** Folder for the audit spool and the embedded store; made when missing. @default `./data` */
   readonly data: string
+  /** Critical violations of one agent that stop it, and within which time; null: people alone stop agents. @default null */
+  readonly autoKill: { readonly most: number; readonly withinMs: number } | null
   /** Null: `key-pepper` in the data folder. */
   readonly keyPepperFile: string | null
   /** Other than loopback only with a control store, whose keys say who calls; port 0 lets the system choose. @default `127.0.0.1:50051` */
@@ -132,6 +134,13 @@ export const SETTINGS = {
     'COUNT',
     'connections to PostgreSQL, and one more for announcements',
   ),
+  autoKill: setting(
+    'auto-kill',
+    'PORTCULLIS_AUTO_KILL',
+    '',
+    'COUNT/TIME',
+    'engages the kill switch of an agent after so many critical violations, such as 5/10m; off unless given',
+  ),
   notify: setting(
     'notify',
     'PORTCULLIS_NOTIFY',
@@ -253,6 +262,12 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     )
   }
   const listen = read('listen', address)
+  const autoKill = read('autoKill', (rate) => (rate === '' ? null : countPerTime(rate)))
+  if (autoKill && control === 'none') {
+    problems.add(
+      'kill switches live in the control store, and there is none: give --control-store, or leave out --auto-kill',
+    )
+  }
   if (listen && !listen.isLoopback && control === 'none') {
     problems.add(
       `${shown(listen.host)} can be reached from other machines, and without a control store nobody has to prove who calls: ` +
@@ -262,6 +277,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
   const config = {
     policies: read('policies', text),
     data: read('data', text),
+    autoKill,
     keyPepperFile: read('keyPepperFile', (path) => (path === '' ? null : text(path))),
     listen,
     workers,
@@ -357,6 +373,21 @@ function integer(min: number, max: number): (value: string) => number {
     if (!(number >= min && number <= max)) throw new Error(`${shown(value)} is no whole number from ${min} to ${max}`)
     return number
   }
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** `5/10m`: five within ten minutes. */
+function countPerTime(value: string): { most: number; withinMs: number } {
+  const [, count, time, unit] = /^(\d{1,4})\/(\d{1,4})([smh])$/.exec(value) ?? []
+  const most = Number(count)
+  const withinMs = Number(time) * (UNITS[unit ?? ''] ?? Number.NaN)
+  if (!(most >= 1 && most <= 1_000 && withinMs >= 1_000 && withinMs <= 86_400_000)) {
+    throw new Error(
+      `${shown(value)} is no COUNT/TIME such as 5/10m, with a count from 1 to 1000 and a time from 1s to 24h`,
+    )
+  }
+  return { most, withinMs }
 }
 
 /** Zero turns off what has a range of its own. */

@@ -26,11 +26,12 @@ import type { Call } from './model/call.js'
 import { type ApprovalDesk, type Control, NO_CONTROL, type ReceiptSigner } from './model/control.js'
 import type { Decision } from './model/decision.js'
 import type { DeadLetterDesk } from './model/delivery.js'
-import type { Identity } from './model/identity.js'
+import type { Caller, Identity } from './model/identity.js'
 import type { JsonObject } from './model/json.js'
 import type { Log } from './model/log.js'
 import { parseJson } from './model/parse-json.js'
 import { openOutbox } from './open-outbox.js'
+import { AutoKill } from './state/auto-kill.js'
 import { ControlState } from './state/control-state.js'
 import { engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
 import { KillSwitches } from './state/kill-switches.js'
@@ -163,6 +164,33 @@ export async function openControlPlane(
   const timers = startTimers(database, log)
   outbox.start()
 
+  const killSwitches = new KillSwitchStore({
+    database,
+    fleetTenant: DEFAULT_TENANT,
+    nowMs,
+    afterChange,
+    endUnder: async (tx, by) => {
+      const engaged = new KillSwitches([by])
+      const { requests, grants } = await endByKill(tx, by, (call) => engaged.stopping(asCall(call)) !== null)
+      return { approvalsEnded: requests, grantsRevoked: grants }
+    },
+  })
+  const autoKill =
+    config.autoKill === null
+      ? null
+      : new AutoKill({
+          rule: config.autoKill,
+          engage: async (tenant, agent, reason) => {
+            log.warn('agent stopped by rule', { tenant, agent, reason })
+            try {
+              await killSwitches.engage(automatic(tenant), 'agent', agent, reason)
+            } catch (cause) {
+              log.error('an agent could not be stopped', { tenant, agent, cause: toError(cause) })
+              throw cause
+            }
+          },
+        })
+
   const noting = every(
     NOTE_USE_MS,
     async () => {
@@ -174,22 +202,16 @@ export async function openControlPlane(
   )
   return {
     identity: keyIdentity({ keyring: () => keyring, nowMs, withoutKeys: isOpen ? developmentIdentity : null }),
-    control: { stopping: (call) => switches.stopping(call), isStale: () => state.isStale() },
+    control: {
+      stopping: (call) => switches.stopping(call),
+      isStale: () => state.isStale(),
+      observe: (call, decision, atMs) => autoKill?.observe(call, decision, atMs),
+    },
     approvals: desk,
     receipts: new BatchSigner(() => receiptKeys.signing),
     services: {
       keys,
-      killSwitches: new KillSwitchStore({
-        database,
-        fleetTenant: DEFAULT_TENANT,
-        nowMs,
-        afterChange,
-        endUnder: async (tx, by) => {
-          const engaged = new KillSwitches([by])
-          const { requests, grants } = await endByKill(tx, by, (call) => engaged.stopping(asCall(call)) !== null)
-          return { approvalsEnded: requests, grantsRevoked: grants }
-        },
-      }),
+      killSwitches,
       approvals: {
         reviews,
         waiting,
@@ -209,6 +231,16 @@ export async function openControlPlane(
       await state.close()
     },
   }
+}
+
+/** Who engages by rule; people release. */
+function automatic(tenant: string): Caller {
+  const nothing = { approverRoles: [], attributes: {}, labels: {}, owner: '' }
+  return { tenant, id: 'auto-kill', roles: ['operator'], keyId: 'auto-kill', ...nothing }
+}
+
+function toError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause))
 }
 
 /** The call of a request, with other arguments. */

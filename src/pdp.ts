@@ -168,6 +168,7 @@ export class Pdp {
 
   #decideAndRecord(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
     const answer = this.#evaluate(call, question, live, nowMs, this.#deps.newId(nowMs))
+    if (answer.decision.outcome !== 'ALLOW') this.#deps.control.observe(call, answer.decision, nowMs)
     if (answer.decision.outcome === 'REQUIRE_APPROVAL' && this.#deps.approvals !== null) {
       this.#settle(this.#deps.approvals, call, question, answer, live, nowMs, take)
     } else this.#conclude(call, question, answer, live, nowMs, take)

@@ -8,10 +8,12 @@ export interface Control {
   stopping(call: Call): KillSwitch | null
   /** Whether what is known of switches and keys is too old to let anything through. */
   isStale(nowMs: number): boolean
+  /** Told of every decision that counts: no dry runs. May stop an agent that goes too far. */
+  observe(call: Call, decision: Decision, nowMs: number): void
 }
 
 /** A server without a control store: nothing stops, nothing ages. */
-export const NO_CONTROL: Control = { stopping: () => null, isStale: () => false }
+export const NO_CONTROL: Control = { stopping: () => null, isStale: () => false, observe: () => undefined }
 
 /** Where calls that people must decide about go. */
 export interface ApprovalDesk {

@@ -53,6 +53,7 @@ class Bench {
     const control: Control = {
       stopping: (call) => new KillSwitches(this.engaged).stopping(call),
       isStale: () => this.isStale,
+      observe: () => undefined,
     }
     this.#pdp = new Pdp({
       identity: developmentIdentity,

@@ -8,6 +8,7 @@ t.test('defaults', (t) => {
     policies: 'policies',
     data: './data',
     keyPepperFile: null,
+    autoKill: null,
     listen: { host: '127.0.0.1', port: 50_051, isLoopback: true },
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
@@ -96,6 +97,16 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
     [],
     { CLICKHOUSE_URL: 'user:hunter2@host' },
     'CLICKHOUSE_URL: must be an http:// or https:// URL',
+  ],
+  'a rate that is none': [
+    ['--auto-kill', '5 in 10'],
+    {},
+    '--auto-kill: `5 in 10` is no COUNT/TIME such as 5/10m, with a count from 1 to 1000 and a time from 1s to 24h',
+  ],
+  'a kill switch with nowhere to live': [
+    ['--auto-kill', '5/10m', '--control-store', 'none'],
+    {},
+    'kill switches live in the control store, and there is none: give --control-store, or leave out --auto-kill',
   ],
   'channels with nothing to tell': [
     ['--notify', 'notify.json', '--control-store', 'none'],

@@ -132,6 +132,30 @@ t.test(
   },
 )
 
+t.test(
+  'an agent that keeps running into critical rules is stopped by rule, and let go on by two persons',
+  async (t) => {
+    const policy = 'policy p\ndefault allow\n\nrule NEVER {\n  on tool wipe\n  deny\n  severity critical\n}\n'
+    const argv = [...EMBEDDED, '--auto-kill', '3/10m']
+    const { client, log } = await startServer(t, { argv, policies: { 'p.policy': policy } })
+    const call = (tool: string, agent = 'rogue') => client.decide({ agent: { id: agent }, tool, environment: 'prod' })
+    t.match(await call('wipe'), { reasonCode: 'RULE_DENY' })
+    t.match(await call('wipe'), { reasonCode: 'RULE_DENY' })
+    t.match(await call('look'), { outcome: 'ALLOW' })
+    const stopped = log.next('agent stopped by rule')
+    t.match(await call('wipe'), { reasonCode: 'RULE_DENY' })
+    await stopped
+    while ((await call('look')).outcome === 'ALLOW');
+    t.match(await call('look'), {
+      outcome: 'DENY',
+      reasonCode: 'KILL_SWITCH',
+      reason: /3 critical violations within 10 min, the last by rule NEVER/,
+    })
+    t.match(await call('look', 'other'), { outcome: 'ALLOW' })
+    t.match(await client.killSwitches.list(), [{ scope: 'agent', target: 'rogue', engagedBy: 'auto-kill' }])
+  },
+)
+
 t.test('wrong use of the commands', async (t) => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['kill', 'engage', '--reason', 'x'], /--scope/],
