@@ -161,7 +161,7 @@ async function open(
     controlStore,
     data.folder,
     log,
-    nowMs,
+    clock,
     (call) => decide(call, { nowMs: nowMs() }, policies.live().policySetOf(call.tenant)),
   )
   opened.push(() => plane.close())

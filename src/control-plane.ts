@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Desk } from './approvals/desk.js'
 import { eventsOf, listApprovals } from './approvals/history.js'
-import { endByKill } from './approvals/killing.js'
+import { endByKill, type Stops } from './approvals/killing.js'
 import type { People } from './approvals/people.js'
 import { ReceiptKeyStore, type ReceiptKeys } from './approvals/receipts/key-store.js'
 import { BatchSigner } from './approvals/receipts/signer.js'
@@ -32,8 +32,9 @@ import type { Log } from './model/log.js'
 import { parseJson } from './model/parse-json.js'
 import { openOutbox } from './open-outbox.js'
 import { AutoKill } from './state/auto-kill.js'
+import type { Clock } from './pdp.js'
 import { ControlState } from './state/control-state.js'
-import { engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
+import { engagedNow, engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
 import { KillSwitches } from './state/kill-switches.js'
 import type { ControlStore } from './store/control-store.js'
 import type { Database } from './store/database.js'
@@ -85,11 +86,12 @@ export async function openControlPlane(
   store: ControlStore | null,
   dataFolder: string,
   log: Log,
-  nowMs: () => number,
+  clock: Clock,
   decideAnew: (call: Call) => Decision,
 ): Promise<ControlPlane> {
   if (store === null) return WITHOUT
   const { database } = store
+  const { nowMs } = clock
   const outbox = openOutbox(config, database, log, nowMs, process.env)
   const pepper = await findPepper(database, config.keyPepperFile ?? join(dataFolder, PEPPER_FILE))
   const used = new Set<string>()
@@ -109,6 +111,7 @@ export async function openControlPlane(
     database,
     instance: `${hostname()}:${process.pid}`,
     log,
+    monotonicMs: () => clock.monotonicNs() / 1e6,
     parts: [
       engagedSwitches((engaged) => {
         switches = engaged
@@ -136,6 +139,7 @@ export async function openControlPlane(
   const desk = new Desk({
     database,
     mask,
+    stopping: async (sql, call) => (await engagedNow(sql, call.tenant)).stopping(call),
     get people() {
       return known()
     },
@@ -169,9 +173,10 @@ export async function openControlPlane(
     fleetTenant: DEFAULT_TENANT,
     nowMs,
     afterChange,
-    endUnder: async (tx, by) => {
+    endUnder: async (tx, by, openedUntilMs) => {
       const engaged = new KillSwitches([by])
-      const { requests, grants } = await endByKill(tx, by, (call) => engaged.stopping(asCall(call)) !== null)
+      const stops: Stops = (call) => engaged.stopping(asCall(call)) !== null
+      const { requests, grants } = await endByKill(tx, by, stops, openedUntilMs)
       return { approvalsEnded: requests, grantsRevoked: grants }
     },
   })

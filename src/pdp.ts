@@ -8,7 +8,7 @@ import type { ApprovalDesk, Control, ReceiptSigner } from './model/control.js'
 import type { Decision } from './model/decision.js'
 import type { Caller, ClaimedCall, Identity } from './model/identity.js'
 import type { JsonValue } from './model/json.js'
-import type { KillSwitch } from './model/kill-switch.js'
+import { stopReason } from './model/kill-switch.js'
 import type { Log } from './model/log.js'
 import type { ReasonCode } from './model/outcome.js'
 import {
@@ -63,6 +63,8 @@ export interface PdpDeps {
   readonly control: Control
   /** Null: people cannot be asked here, and REQUIRE_APPROVAL is answered as it is, without a request. */
   readonly approvals: ApprovalDesk | null
+  /** How long a call waits for the approval desk at most, milliseconds, however slow its store is. @default 5,000 */
+  readonly settleWithinMs?: number
   /** Null: there are no receipts here. */
   readonly receipts: ReceiptSigner | null
   readonly answered: AnsweredRequests<Answer>
@@ -74,6 +76,7 @@ export interface PdpDeps {
   readonly log: Log
 }
 
+const SETTLE_WITHIN_MS = 5_000
 /** How often an outage of the audit is logged, milliseconds. */
 const SAY_EVERY_MS = 10_000
 
@@ -184,14 +187,30 @@ export class Pdp {
     nowMs: number,
     take: AnswerTaker,
   ): void {
-    const settled = (decision: Decision): void =>
-      this.#conclude(call, question, { ...answer, decision }, live, nowMs, take)
-    approvals.settle(call, answer.decision, question.approvalId).then(settled, (cause: unknown) => {
+    let isOver = false
+    const settled = (decision: Decision): void => {
+      // What comes after the time was up is of no use: an approval that it used up stays used up.
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      // Much may have happened while the store was asked; what it said is not stronger than a switch that is known by now.
+      const halted = this.#halted(call, this.#deps.clock.nowMs())
+      const now = halted === null ? decision : denied(decision, ...halted)
+      this.#conclude(call, question, { ...answer, decision: now }, live, nowMs, take)
+    }
+    const fail = (cause: unknown): void => {
+      if (isOver) return
       this.#deps.log.warn('approvals cannot be asked', { cause: toError(cause) })
       settled(
         denied(answer.decision, 'APPROVAL_STORE_UNAVAILABLE', 'people cannot be asked at the moment; try again later'),
       )
-    })
+    }
+    const { settleWithinMs = SETTLE_WITHIN_MS } = this.#deps
+    const timer = setTimeout(
+      () => fail(new Error(`the control store did not answer within ${settleWithinMs} ms`)),
+      settleWithinMs,
+    )
+    approvals.settle(call, answer.decision, question.approvalId).then(settled, fail)
   }
 
   #conclude(call: Call, question: Question, answer: Answer, live: Snapshot, nowMs: number, take: AnswerTaker): void {
@@ -248,18 +267,23 @@ export class Pdp {
 
   /** What is denied without asking the policies, strictest first; else null. */
   #refusedUnasked(call: Call, question: Question, live: Snapshot, nowMs: number): Decision | null {
-    const { control } = this.#deps
     const { revision } = live
-    const stopped = control.stopping(call)
-    if (stopped !== null) return refusal('KILL_SWITCH', killed(stopped), revision)
-    if (control.isStale(nowMs)) {
-      const reason = 'what is known of kill switches and keys is too old to let anything through; try again later'
-      return refusal('CONTROL_STATE_STALE', reason, revision)
-    }
+    const halted = this.#halted(call, nowMs)
+    if (halted !== null) return refusal(...halted, revision)
     const expected = question.expectedPolicyRevision
     if (expected === '' || expected === revision) return null
     const reason = `the live policies are ${revision}, not those that the call expects`
     return refusal('POLICY_REVISION_MISMATCH', reason, revision)
+  }
+
+  /** Why nothing of this call may pass, whatever policies and people say; else null. */
+  #halted(call: Call, nowMs: number): readonly [ReasonCode, string] | null {
+    const { control } = this.#deps
+    const stopped = control.stopping(call)
+    if (stopped !== null) return ['KILL_SWITCH', stopReason(stopped)]
+    if (!control.isStale(nowMs)) return null
+    const reason = 'what is known of kill switches and keys is too old to let anything through; try again later'
+    return ['CONTROL_STATE_STALE', reason]
   }
 
   #audited(answer: Answer): Answer {
@@ -294,11 +318,12 @@ export class Pdp {
   }
 }
 
-/** Answers that only say that something is down: a repeated request must not get them when it is up again. */
+/** Answers that only say that something is down or stopped: a repeated request must not get them when it is up again. */
 const PASSING: ReadonlySet<ReasonCode> = new Set([
   'AUDIT_UNAVAILABLE',
   'APPROVAL_STORE_UNAVAILABLE',
   'CONTROL_STATE_STALE',
+  'KILL_SWITCH',
   'RECEIPT_UNAVAILABLE',
 ])
 
@@ -321,11 +346,6 @@ function refusal(reasonCode: ReasonCode, reason: string, policyRevision: string)
     nearMisses: [],
     policyRevision,
   }
-}
-
-function killed({ scope, target, reason }: KillSwitch): string {
-  const what = target === '' ? scope : `${scope} ${JSON.stringify(target)}`
-  return `the kill switch of ${what} is engaged: ${reason}`
 }
 
 /** What the identity put in place of the caller's claims; empty where it believed them. */

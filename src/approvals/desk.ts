@@ -2,6 +2,7 @@ import type { ApprovalRequest, ApprovalShown, ApprovalSubject, Grant } from '../
 import type { Call } from '../model/call.js'
 import type { ApprovalDesk } from '../model/control.js'
 import type { Decision } from '../model/decision.js'
+import { type KillSwitch, stopReason } from '../model/kill-switch.js'
 import type { ReasonCode } from '../model/outcome.js'
 import { isUuid, uuidv7 } from '../model/uuid.js'
 import { type Database, isDuplicate, type Sql } from '../store/database.js'
@@ -20,6 +21,8 @@ export interface DeskOptions {
   readonly database: Database
   readonly people: People | null
   readonly mask: MaskArguments
+  /** The kill switch that stops this call, as the store has it now; what this process knows may be older. @default none does */
+  readonly stopping?: (sql: Sql, call: Call) => Promise<KillSwitch | null>
   readonly times?: DefaultTimes
   /** Requests that one agent may have waiting. @default 100 */
   readonly mostWaiting?: number
@@ -50,11 +53,11 @@ export class Desk implements ApprovalDesk {
 
   async settle(call: Call, decision: Decision, approvalId: string): Promise<Decision> {
     const subject = this.#subjectOf(call)
-    if (approvalId === '') return this.#settleUnnamed(subject, decision)
+    if (approvalId === '') return this.#settleUnnamed(call, subject, decision)
     const named = isUuid(approvalId)
       ? await this.#use(subject, decision, approvalId.toLowerCase())
       : denied(decision, 'APPROVAL_MISMATCH', 'approval_id is no id: send the one of the answer REQUIRE_APPROVAL')
-    return named ?? this.#joinOrOpen(subject, decision)
+    return named ?? this.#joinOrOpen(call, subject, decision)
   }
 
   #subjectOf(call: Call): ApprovalSubject {
@@ -87,7 +90,7 @@ export class Desk implements ApprovalDesk {
     return refusal.code === 'NOT_ENOUGH' ? null : over(decision, request, refusal)
   }
 
-  async #settleUnnamed(subject: ApprovalSubject, decision: Decision): Promise<Decision> {
+  async #settleUnnamed(call: Call, subject: ApprovalSubject, decision: Decision): Promise<Decision> {
     const found = await this.#find(subject)
     for (const { id, state } of found) {
       if (state !== 'APPROVED') continue
@@ -98,7 +101,7 @@ export class Desk implements ApprovalDesk {
     if (granted !== null) return granted
     const rejected = found.find(({ state }) => state === 'REJECTED')
     if (rejected !== undefined && found.every(({ state }) => state !== 'PENDING')) return over(decision, rejected, null)
-    return this.#joinOrOpen(subject, decision)
+    return this.#joinOrOpen(call, subject, decision)
   }
 
   /** Requests of this very call that are alive, and those that were rejected within the last minute. */
@@ -134,14 +137,14 @@ export class Desk implements ApprovalDesk {
   }
 
   /** One request for one call, however many instances are asked at a time. */
-  async #joinOrOpen(subject: ApprovalSubject, decision: Decision): Promise<Decision> {
+  async #joinOrOpen(call: Call, subject: ApprovalSubject, decision: Decision): Promise<Decision> {
     const joined = await this.#join(this.#options.database, subject)
     if (joined !== null) return waiting(decision, joined)
     if (!this.#isAnybodyThere(subject, decision)) {
       return denied(decision, 'NO_ELIGIBLE_APPROVER', 'nobody who may vote could meet what the policies ask for')
     }
     const turn = this.#turns.take(`${subject.tenant}\n${subject.agent}`, () =>
-      this.#options.database.transaction((tx) => this.#open(tx, subject, decision)),
+      this.#options.database.transaction((tx) => this.#open(tx, call, subject, decision)),
     )
     if (turn === null)
       return denied(decision, 'APPROVAL_LIMIT', 'the agent opens too many requests at a time: ask again later')
@@ -167,7 +170,7 @@ export class Desk implements ApprovalDesk {
     return outcome?.request.state === 'PENDING' ? outcome.request : null
   }
 
-  async #open(tx: Sql, subject: ApprovalSubject, decision: Decision): Promise<Decision> {
+  async #open(tx: Sql, call: Call, subject: ApprovalSubject, decision: Decision): Promise<Decision> {
     const { mostWaiting = MOST_WAITING, mostAMinute = MOST_A_MINUTE, times = DEFAULT_TIMES, mask } = this.#options
     const tenant = plain(subject.tenant)
     const agent = plain(subject.agent)
@@ -190,6 +193,8 @@ export class Desk implements ApprovalDesk {
       const why = `the agent opened ${count!.recent} requests within a minute, and ${mostAMinute} is the most: ask again later`
       return denied(decision, 'APPROVAL_LIMIT', why)
     }
+    const stopped = await this.#options.stopping?.(tx, call)
+    if (stopped) return denied(decision, 'KILL_SWITCH', stopReason(stopped))
     const nowMs = count!.now
     const shown = shownOf(decision, mask(subject.arguments))
     const done = open({ id: uuidv7(nowMs), subject, shown, requirements: decision.approvals, times }, nowMs)

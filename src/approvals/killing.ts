@@ -1,6 +1,6 @@
 import type { ApprovalRequest, Grant } from '../model/approval.js'
 import type { KillSwitch } from '../model/kill-switch.js'
-import type { Transaction } from '../store/database.js'
+import { type Transaction, timestamp } from '../store/database.js'
 import { step } from './machine.js'
 import { clockMs, save } from './requests.js'
 import { GRANT_COLUMNS, type GrantRow, plain, readGrant, readRequest } from './rows.js'
@@ -19,22 +19,30 @@ export type Stops = (call: {
  * engages the switch: nobody sees the one without the other.
  *
  * A request does not hold its agent's team, so that a switch of a team ends all requests of its tenant: too much rather than too little.
+ *
+ * Takes no lock that opening takes: a process that stalls while it opens a request must not hold up a kill switch. What was being
+ * opened at that moment is therefore ended by the same function when the switch is released, before it can be used.
+ *
+ * @param openedUntilMs leaves alone what was opened later, and grants that later requests left
  */
 export async function endByKill(
   tx: Transaction,
   killSwitch: KillSwitch,
   stops: Stops,
+  openedUntilMs: number | null = null,
 ): Promise<{ readonly requests: number; readonly grants: number }> {
   const { id, scope, tenant, reason, engagedBy } = killSwitch
   const stopsAll = scope === 'fleet' || scope === 'tenant' || scope === 'team'
   const inTenant = scope === 'fleet' ? '' : plain(tenant)
+  const openedUntil = openedUntilMs === null ? null : timestamp(openedUntilMs)
   let requests = 0
   let after = '00000000-0000-0000-0000-000000000000'
   for (;;) {
     const rows = await tx.query<{ id: string; doc: string }>(
       `SELECT id, doc FROM approvals WHERE state IN ('PENDING', 'APPROVED') AND ($1 = '' OR tenant = $1) AND id > $2
+         AND ($3::timestamptz IS NULL OR created_at <= $3::timestamptz)
        ORDER BY id LIMIT 500 FOR UPDATE`,
-      [inTenant, after],
+      [inTenant, after, openedUntil],
     )
     if (rows.length === 0) break
     after = rows.at(-1)!.id
@@ -48,8 +56,9 @@ export async function endByKill(
   }
   const live = await tx.query<GrantRow>(
     `SELECT ${GRANT_COLUMNS} FROM grants WHERE revoked_at IS NULL AND expires_at > clock_timestamp() AND ($1 = '' OR tenant = $1)
+       AND ($2::timestamptz IS NULL OR approval_id IN (SELECT id FROM approvals WHERE created_at <= $2::timestamptz))
      FOR UPDATE`,
-    [inTenant],
+    [inTenant, openedUntil],
   )
   // A grant outlives the session it was left in, and names no delegators: it ends with any switch but a session's.
   const ended = live

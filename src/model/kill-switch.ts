@@ -20,3 +20,9 @@ export interface KillSwitch {
   readonly releasedBy: string
   readonly releasedMs: number | null
 }
+
+/** Why a call that it stops is denied, for the one who asked. */
+export function stopReason({ scope, target, reason }: KillSwitch): string {
+  const what = target === '' ? scope : `${scope} ${JSON.stringify(target)}`
+  return `the kill switch of ${what} is engaged: ${reason}`
+}

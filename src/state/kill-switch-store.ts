@@ -43,12 +43,17 @@ export interface KillSwitchStoreOptions {
   readonly nowMs: () => number
   /** Waited for before a change is answered: this instance acts by it when the operator reads that it does. */
   readonly afterChange: () => Promise<void>
-  /** Cancels what waits and revokes what was granted under the switch, in the transaction that engages it. */
-  readonly endUnder: (tx: Transaction, by: KillSwitch) => Promise<Ended>
+  /**
+   * Cancels what waits and revokes what was granted under the switch, in the transaction that engages it; and once more in the
+   * one that releases it, for what was opened before `openedUntilMs` only: what was under way when it was engaged.
+   */
+  readonly endUnder: (tx: Transaction, by: KillSwitch, openedUntilMs: number | null) => Promise<Ended>
 }
 
 /** An instance that was not seen for so long is gone, and nobody waits for it to confirm. */
 const GONE_MS = 15_000
+/** Longer than a transaction can last that opens a request. */
+const UNDER_WAY_MS = 60_000
 const MOST_LISTED = 1_000
 
 const COLUMNS = `id, scope, tenant, target, reason, engaged_by AS "engagedBy", engaged_at AS "engagedMs",
@@ -86,7 +91,7 @@ export class KillSwitchStore {
          VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${COLUMNS}`,
         [uuidv7(nowMs()), scope, tenant, target, reason, caller.id, epoch],
       )
-      const ended = await endUnder(tx, made!)
+      const ended = await endUnder(tx, made!, null)
       await tx.execute('UPDATE kill_switches SET approvals_ended = $2, grants_revoked = $3 WHERE id = $1', [
         made!.id,
         ended.approvalsEnded,
@@ -100,7 +105,8 @@ export class KillSwitchStore {
 
   /** The first person asks, the second completes it. @throws {KillSwitchRefused} */
   async release(caller: Caller, id: string, reason: string): Promise<KillSwitchView> {
-    const changed = await this.#options.database.transaction(async (tx) => {
+    const { database, endUnder } = this.#options
+    const changed = await database.transaction(async (tx) => {
       const epoch = await advanceEpoch(tx)
       const [row] = await tx.query<Row>(
         `SELECT ${COLUMNS} FROM kill_switches WHERE id = $1 AND tenant IN ($2, '') FOR UPDATE`,
@@ -123,11 +129,10 @@ export class KillSwitchStore {
         throw new KillSwitchRefused('SAME_PERSON', 'you asked for the release; a second person has to confirm it')
       }
       const released = 'UPDATE kill_switches SET released_by = $2, released_at = clock_timestamp(), epoch = $3'
-      return told(
-        tx,
-        'released',
-        await one(tx, `${released} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, epoch]),
-      )
+      const { approvalsEnded, grantsRevoked } = await endUnder(tx, row, row.engagedMs + UNDER_WAY_MS)
+      const ended = 'approvals_ended = approvals_ended + $4, grants_revoked = grants_revoked + $5'
+      const values = [id, caller.id, epoch, approvalsEnded, grantsRevoked]
+      return told(tx, 'released', await one(tx, `${released}, ${ended} WHERE id = $1 RETURNING ${COLUMNS}`, values))
     })
     return this.#changed(changed)
   }
@@ -171,6 +176,16 @@ export class KillSwitchStore {
 async function one(tx: Transaction, sql: string, values: readonly (string | number)[]): Promise<Row> {
   const [row] = await tx.query<Row>(sql, values)
   return row!
+}
+
+/** As decisions ask {@link KillSwitches}, with what is engaged in the store at this moment. */
+export async function engagedNow(sql: Sql, tenant: string): Promise<KillSwitches> {
+  return new KillSwitches(
+    await sql.query<Row>(
+      `SELECT ${COLUMNS} FROM kill_switches WHERE released_at IS NULL AND tenant IN ($1, '') ORDER BY id`,
+      [tenant],
+    ),
+  )
 }
 
 /** Every switch that is engaged, of all tenants. */
