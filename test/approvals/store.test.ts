@@ -34,7 +34,7 @@ for (const { engine, skip } of ENGINES) {
     const { database: shared, url } = await freshDatabase(t, engine, { poolSize: 8 })
     /** Making a database takes longer than most of these tests. */
     const emptied = async (): Promise<Database> => {
-      await shared.execute('TRUNCATE approvals, approval_events, grants, delegations, outbox')
+      await shared.execute('TRUNCATE approvals, approval_events, grants, delegations, outbox CASCADE')
       return shared
     }
 
