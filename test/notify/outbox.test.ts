@@ -3,6 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Delivery, DeliveryOutcome, DeliveryPort } from '../../src/model/delivery.js'
+import { readNetwork } from '../../src/notify/addresses.js'
+import { Breakers } from '../../src/notify/breaker.js'
+import { Courier } from '../../src/notify/courier.js'
+import { PAUSES_MS } from '../../src/notify/schedule.js'
+import { readWebhookSecret } from '../../src/notify/standard-webhooks.js'
+import { WebhookChannel } from '../../src/notify/webhook.js'
 import type { Database } from '../../src/store/database.js'
 import { DeadLetters, Outbox, writeOutbox } from '../../src/store/outbox/index.js'
 import { tidyOutbox } from '../../src/store/outbox/tidy.js'
@@ -217,6 +223,58 @@ for (const { engine, skip } of ENGINES) {
       t.strictSame(await new DeadLetters(database, 'main').list('acme', 10), [])
       t.strictSame(warnings, ['delivery recorded by another server'])
     })
+
+    t.test(
+      'a receiver that refuses is asked by the whole schedule, then given up, then asked again at wish',
+      async (t) => {
+        const { database } = await freshDatabase(t, engine)
+        const secret = secretOf('r')
+        const receiver = await Receiver.start(t, secret)
+        const channel = new WebhookChannel({
+          url: receiver.url,
+          keys: [readWebhookSecret(secret)],
+          allowed: [readNetwork('127.0.0.1')],
+        })
+        const breakers = new Breakers({ nowMs: () => 0 })
+        const courier = new Courier({
+          name: 'hook',
+          channel,
+          kinds: ['*'],
+          tenants: null,
+          link: '',
+          breakers,
+          random: () => 0,
+        })
+        const outbox = new Outbox({ database, log: silent, channels: [courier] })
+        const letters = new DeadLetters(database, 'main')
+        await say(database, 'a')
+        for (const round of [1, 2]) {
+          receiver.answer = () => ({ status: 400 })
+          for (const [tried, pauseMs] of PAUSES_MS.entries()) {
+            const before = (round - 1) * 10 + tried
+            // The store's clock goes on beside: the half is far from both ends of the longer pauses.
+            await pass(database, pauseMs / 2)
+            if (pauseMs >= 300_000) {
+              await outbox.drain()
+              t.equal(receiver.received.length, before, `not before ${pauseMs} ms`)
+            }
+            await pass(database, pauseMs / 2)
+            await outbox.drain()
+            t.equal(receiver.received.length, before + 1)
+          }
+          await pass(database, 1e9)
+          await outbox.drain()
+          t.equal(receiver.received.length, round * 10)
+          const [letter] = await letters.list('acme', 10)
+          t.match(letter, { attempts: 10, lastError: /answered 400$/ })
+          await letters.replay('acme', letter!.id)
+        }
+        receiver.answer = () => ({ status: 204 })
+        await outbox.drain()
+        t.strictSame([...receiver.counts.values()], [21], 'one id all the time')
+        t.strictSame(await letters.list('acme', 10), [])
+      },
+    )
 
     t.test('a channel that throws is tried again, ten times', async (t) => {
       const { database } = await freshDatabase(t, engine)

@@ -5,6 +5,7 @@ import { noticeOf } from '../../src/notify/notice.js'
 import type { Resolve } from '../../src/notify/post.js'
 import { readWebhookSecret } from '../../src/notify/standard-webhooks.js'
 import { WebhookChannel, type WebhookOptions } from '../../src/notify/webhook.js'
+import { makeCertificate } from './fakes/certificate.js'
 import { Receiver } from './fakes/receiver.js'
 import { delivery, secretOf } from './support.js'
 
@@ -114,6 +115,19 @@ t.test('nothing is sent to addresses that are not public, however they are writt
     )
   }
   t.equal(receiver.received.length, 0)
+})
+
+t.test('the certificate is held against the name, whatever address it leads to', async (t) => {
+  const certificate = makeCertificate()
+  const receiver = await Receiver.start(t, NEW, certificate)
+  const resolve: Resolve = async () => [{ address: '127.0.0.1', family: 4 }]
+  const secureTo = (host: string, ca?: string): WebhookChannel =>
+    channelTo(new URL(`https://${host}:${receiver.port}/`), { resolve, ca })
+  await secureTo('localhost', certificate.cert).send(notice)
+  t.strictSame([...receiver.counts.values()], [1])
+  t.match(await failureOf(secureTo('localhost')), { message: /SELF_SIGNED/ }, 'an authority that nobody knows')
+  t.match(await failureOf(secureTo('other.example', certificate.cert)), { message: /ALTNAME/ }, 'another name')
+  t.equal(receiver.received.length, 1)
 })
 
 t.test('a name that changes its answer is asked once, and that answer is connected to', async (t) => {

@@ -1,6 +1,8 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { Webhook } from 'standardwebhooks'
+import type { Certificate } from './certificate.js'
 
 export interface Received {
   readonly id: string
@@ -23,19 +25,25 @@ export class Receiver {
   secret: string
   /** Null leaves the request without an answer. */
   answer: (received: Received) => Answer | null = () => ({ status: 204 })
-  readonly #server = createServer((request, response) => this.#take(request, response))
+  readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  private constructor(secret: string) {
+  private constructor(secret: string, certificate: Certificate | null) {
     this.secret = secret
+    const take: RequestListener = (request, response) => void this.#take(request, response)
+    this.#server = certificate ? createSecureServer(certificate, take) : createServer(take)
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
     })
   }
 
-  static async start(test: { teardown(close: () => Promise<void>): void }, secret: string): Promise<Receiver> {
-    const receiver = new Receiver(secret)
+  static async start(
+    test: { teardown(close: () => Promise<void>): void },
+    secret: string,
+    certificate: Certificate | null = null,
+  ): Promise<Receiver> {
+    const receiver = new Receiver(secret, certificate)
     await new Promise<void>((listening) => receiver.#server.listen(0, '127.0.0.1', listening))
     test.teardown(() => receiver.stop())
     return receiver
