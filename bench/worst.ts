@@ -134,6 +134,31 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'several: 40 patterns on one text',
+    when: times(40, (i) => `args.x matches /(x+y)+${i}$/`),
+    args: { x: fill('xy') },
+  },
+  {
+    name: 'several: sql and patterns, just within the budget',
+    when: ['sql(args.q).tables intersects ["t"]', ...times(3, (i) => `args.x matches /(x+y)+${i}$/`)],
+    args: { q: times(158, () => 'select a from b').join(';'), x: fill('xy', 13_000) },
+  },
+  {
+    name: 'any: sql of each',
+    when: 'any q in args.x: sql(q).tables intersects ["t"]',
+    args: { x: times(95, (i) => `select ${times(320, () => 'a').join(',')} from t${i}`) },
+  },
+  {
+    name: 'any: a text of the call for each',
+    when: 'any i in args.x: i == "y" or args.y matches /^(a+)+$/',
+    args: { x: wide(BYTES / 2), y: `${fill('a', BYTES / 2)}!` },
+  },
+  {
+    name: 'contains any of: words of the call',
+    when: 'args.x contains any of args.y',
+    args: { x: fill('a', BYTES / 2), y: times(8_000, () => 'aab') },
+  },
+  {
     name: 'any: url of each',
     when: 'any i in args.x: url(i).host == "x"',
     args: { x: times(2_000, (i) => `https://h${i}.example/%41/../b`) },
@@ -144,6 +169,11 @@ const CASES: readonly Case[] = [
     args: { x: times(6_000, () => 'aaaaaa!') },
   },
   { name: 'any in any', when: 'any i in args.x: any j in args.x: i == j and i != j', args: { x: wide(BYTES) } },
+  {
+    name: 'any in any: text body',
+    when: 'any i in args.x: any j in args.x: i contains j and i != j',
+    args: { x: times(100, () => fill('a', 640)) },
+  },
   { name: 'strings: deep', when: 'strings(args) contains any of ["y"]', args: { x: nested(60) } },
   { name: 'strings: wide', when: 'strings(args) contains any of ["y"]', args: { x: wide(BYTES) } },
   {

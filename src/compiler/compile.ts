@@ -1,5 +1,6 @@
 import type { CheckedBundle, CheckedLayer, CheckedRule } from '../language/checked.js'
 import type { Diagnostic } from '../model/diagnostic.js'
+import { writeBudgets } from './budgets.js'
 import { CompileCache, type TenantCache } from './compile-cache.js'
 import { CompileError } from './compile-error.js'
 import { type DeclaredTool, packTool } from './declared-tool.js'
@@ -10,7 +11,15 @@ import type { PolicyImage } from './image.js'
 import { type Pattern, rowsOf, type Tags, writeNames } from './names.js'
 import { isLive, Numbering } from './numbered.js'
 import { openPolicySet, type PolicySet } from './policy-set.js'
-import { Automaton, List, type Predicate, type Referent, type Slot, writePredicates } from './predicates.js'
+import {
+  Automaton,
+  List,
+  type Predicate,
+  type Referent,
+  type Slot,
+  type SlotReading,
+  writePredicates,
+} from './predicates.js'
 import { RuleIndex } from './rule-index.js'
 
 const EMPTY_LAYER: CheckedLayer = { policies: [], tools: new Map(), lists: new Map(), tests: [] }
@@ -161,6 +170,7 @@ function join(bundle: CheckedBundle, tenant: string | null, all: AllDrafted, bef
       writer,
     ),
     demands: writeDemands(parts.demands),
+    budgets: writeBudgets([...drafts, ...always], parts.readings),
     declarations: Int32Array.from(toolNames, (name) => {
       const tool = declared.get(name)
       return tool === undefined ? -1 : writer.add(texts.shared(packTool(tool)))
@@ -185,6 +195,7 @@ export interface Parts {
   readonly automata: readonly Automaton[]
   readonly predicates: readonly Predicate[]
   readonly demands: readonly Demand[]
+  readonly readings: readonly SlotReading[]
 }
 
 function numbered({ drafts, always }: AllDrafted, image: number): Parts {
@@ -195,6 +206,7 @@ function numbered({ drafts, always }: AllDrafted, image: number): Parts {
   const automata = new Numbering<Automaton>(image)
   const predicates = new Numbering<Predicate>(image)
   const demands = new Numbering<Demand>(image, ({ size }) => size)
+  const readings = new Numbering<SlotReading>(image)
   const ofReferent = (referent: Referent): void => {
     if (referent instanceof List) lists.of(referent)
     else if (referent instanceof Automaton) automata.of(referent)
@@ -208,6 +220,10 @@ function numbered({ drafts, always }: AllDrafted, image: number): Parts {
     for (const predicate of used) {
       if (predicate.image === image) continue
       const { operand, term } = predicate
+      for (const reading of predicate.readings) {
+        ofSlot(reading.slot)
+        readings.of(reading)
+      }
       if (term !== null) for (const referent of term.referents) ofReferent(referent)
       if (operand instanceof Demand) demands.of(operand)
       else if (operand !== null) ofSlot(operand)
@@ -234,6 +250,7 @@ function numbered({ drafts, always }: AllDrafted, image: number): Parts {
     automata: automata.items,
     predicates: predicates.items,
     demands: demands.items,
+    readings: readings.items,
   }
 }
 

@@ -121,6 +121,8 @@ const EFFECT_RANK: Readonly<Record<Effect, number>> = {
   REQUIRE_APPROVAL: 2,
   ALLOW: 3,
 }
+/** Rules of a smaller rank restrict. */
+export const ALLOW_RANK = EFFECT_RANK.ALLOW
 const DEFAULT_RANK = 4
 
 /** Where a rule stands: who is judged by it, and what its names mean. */

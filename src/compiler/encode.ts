@@ -40,6 +40,8 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
   }
   const parts = (children: readonly Expr[]): readonly Term[] => children.map(part)
   const done = (term: Term): Encoded => ({ term, varies })
+  // In a loop what does not change is not evaluated for each item.
+  const invariant = (term: Term): Encoded => (variables.length === 0 ? done(term) : slotted(term))
   const slotted = (term: Term): Encoded => (varies ? done(term) : done({ kind: 'slot', slot: scope.slotNumber(term) }))
   switch (expr.kind) {
     case 'literal':
@@ -86,10 +88,10 @@ function encodeIn(expr: Expr, scope: EncodeScope, variables: readonly string[]):
     case 'relation': {
       const automaton = scope.automatonNumber(expr)
       const term = { kind: 'relation', op: expr.op, left: part(expr.left), right: part(expr.right) } as const
-      return done(automaton === undefined ? term : { ...term, automaton })
+      return invariant(automaton === undefined ? term : { ...term, automaton })
     }
     case 'matches':
-      return done({ kind: 'matches', subject: part(expr.subject), pattern: expr.pattern, flags: expr.flags })
+      return invariant({ kind: 'matches', subject: part(expr.subject), pattern: expr.pattern, flags: expr.flags })
     case 'quantifier': {
       const { quantifier } = expr
       const depth = variables.length

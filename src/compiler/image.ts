@@ -1,3 +1,4 @@
+import type { BudgetSection } from './budgets.js'
 import type { EntrySection } from './entries.js'
 import type { NameSection } from './names.js'
 import type { PredicateSection } from './predicates.js'
@@ -21,6 +22,7 @@ export interface PolicyImage {
   readonly environments: NameSection
   /** What entries demand of tool and environment (see `Demands`). */
   readonly demands: Int32Array<ArrayBuffer>
+  readonly budgets: BudgetSection
   /** By row of the tools: the text of its declaration, or -1. */
   readonly declarations: Int32Array<ArrayBuffer>
   /** By row of the tools: 1 where every ALLOW carries a receipt. Empty where none does. */

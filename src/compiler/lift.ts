@@ -49,6 +49,8 @@ export interface Lifted {
   readonly ranges: RangeKey[]
   /** Predicates of agent, principal and labels. */
   readonly scope: Predicate[]
+  /** Those of them that ask for the tenant. */
+  readonly tenants: Predicate[]
   /** Conjuncts that tool and environment settle: they need no predicate. */
   readonly settled: Expr[]
   /** What tool and environment decide, for explain-index. */
@@ -71,6 +73,7 @@ export function nothingLifted(): Lifted {
     equalities: [],
     ranges: [],
     scope: [],
+    tenants: [],
     settled: [],
     sources: [],
   }
@@ -86,6 +89,7 @@ export function trimmed(lifted: Lifted): Lifted {
     equalities: exact(lifted.equalities),
     ranges: exact(lifted.ranges),
     scope: exact(lifted.scope),
+    tenants: exact(lifted.tenants),
     settled: exact(lifted.settled),
     sources: exact(lifted.sources),
   }
@@ -162,7 +166,9 @@ function liftSubject(term: ScopeTerm, subject: Term, lifted: Lifted, { predicate
   const globs = texts('glob')
   const slot = predicates.slot(subject, NONE)
   const condition = { kind: 'fits', subject: { kind: 'slot', slot: slot.id }, names, globs } as const
-  lifted.scope.push(predicates.ofScope(condition, [slot], globs.length === 0 ? 1 : 3))
+  const predicate = predicates.ofScope(condition, [slot], globs.length === 0 ? 1 : 3)
+  lifted.scope.push(predicate)
+  if (subject.kind === 'tenant') lifted.tenants.push(predicate)
   if (globs.length > 0 || names.length > MAX_KEY_VALUES) return
   lifted.equalities.push({ feature: slot.feature('string', true), values: names, source: term })
 }

@@ -1,4 +1,5 @@
 import { Answers } from './answers.js'
+import { Budgets } from './budgets.js'
 import { type DeclaredTool, unpackTool } from './declared-tool.js'
 import { Entries } from './entries.js'
 import type { DefaultEntry, Layer } from './entry.js'
@@ -53,6 +54,7 @@ export class PolicySet {
   readonly frame: Frame
   readonly plans: Plans
   readonly answers: Answers
+  readonly budgets: Budgets
   readonly #declarations: Int32Array
   readonly #declared = new Map<number, DeclaredTool>()
   readonly #hasDeclarations: boolean
@@ -75,6 +77,7 @@ export class PolicySet {
     this.frame = new Frame(this.predicates, image.programs.mostMatches)
     this.plans = new Plans(image.programs, this.predicates, this.frame, this, mostPlanCode)
     this.answers = new Answers()
+    this.budgets = new Budgets(image.budgets, this.predicates, this.frame, this)
     this.#declarations = image.declarations
     this.#hasDeclarations = image.declarations.some((text) => text >= 0)
     this.#receipts = image.receipts

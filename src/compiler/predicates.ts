@@ -9,6 +9,7 @@ import { copyOf } from './image.js'
 import { Ints } from './ints.js'
 import type { Feature } from './lift.js'
 import { Interned, Numbered, type Series } from './numbered.js'
+import { type Reading, readingsOf } from './readings.js'
 import { compileRegex } from './regex.js'
 import type { Text, Texts, TextWriter } from './string-pool.js'
 import type { ScopeCondition, Term } from './term.js'
@@ -50,6 +51,8 @@ export interface PredicateSection {
   readonly readsRequest: Uint8Array<ArrayBuffer>
   /** Steps of one evaluation, as {@link staticCost} counts them; what is more than fits is the most that does. */
   readonly costs: Uint16Array<ArrayBuffer>
+  /** 1 where it has readings: it is unknown where all those about a tool are too much. */
+  readonly reads: Uint8Array<ArrayBuffer>
   /** Predicates that take long to prepare: patterns, long lists. */
   readonly slow: Int32Array<ArrayBuffer>
   /** The text of the term of each slot. */
@@ -67,6 +70,9 @@ const CHUNK_ITEMS = 1_000
 const MOST_COST = 0xffff
 /** A list literal longer than this is slow to prepare. */
 const LONG_LIST = 100
+
+const NO_READINGS: readonly SlotReading[] = []
+const NO_REFERENTS: readonly Referent[] = []
 
 /** What the text of a term refers to by number. */
 export type Referent = Slot | List | Automaton
@@ -181,6 +187,18 @@ function mapReferents(key: string, referents: readonly Referent[], numberOf: (re
   )
 }
 
+/** A reading of the call (see `Reading`), with the slot of what it reads. */
+export class SlotReading extends Numbered {
+  constructor(
+    madeFor: number,
+    readonly slot: Slot,
+    readonly ns: number,
+    readonly mostNs: number,
+  ) {
+    super(madeFor)
+  }
+}
+
 /** A condition that is evaluated once a decision. */
 export class Predicate extends Numbered {
   /** @param term null where operation and operands say it all */
@@ -195,6 +213,7 @@ export class Predicate extends Numbered {
     readonly cost: number,
     readonly readsRequest: boolean,
     readonly isSlow: boolean,
+    readonly readings: readonly SlotReading[],
   ) {
     super(madeFor)
   }
@@ -210,6 +229,7 @@ export class Predicates {
   readonly #references: Readonly<Record<ReferenceRoot, Interned<string, Slot>>>
   readonly #lists: Interned<string, List>
   readonly #automata: Interned<string, Automaton>
+  readonly #readings: Interned<string, SlotReading>
   #made = { slots: 0, lists: 0, automata: 0 }
 
   constructor(series: Series, texts: Texts) {
@@ -230,6 +250,7 @@ export class Predicates {
     }
     this.#lists = new Interned(series)
     this.#automata = new Interned(series)
+    this.#readings = new Interned(series)
   }
 
   get #image(): number {
@@ -266,15 +287,19 @@ export class Predicates {
     if (known !== undefined) return known
     const cost = staticCost(expr)
     const readsRequest = dependence(expr) === 'request'
+    const readings = this.#readingsOf(expr, lists, layer)
     if (comparison !== undefined) {
       const [op, slot, number] = comparison
-      return this.#add(key, new Predicate(this.#image, op, slotOf(slot), number, null, cost, readsRequest, false))
+      return this.#add(
+        key,
+        new Predicate(this.#image, op, slotOf(slot), number, null, cost, readsRequest, false, readings),
+      )
     }
     const isSlow = prepare(term)
     const tested = testedSlot(term)
     const [op, operand] = tested === undefined ? [OP.general, null] : [OP.test, slotOf(tested)]
     const text = new TermText(key, referents, this.#texts)
-    return this.#add(key, new Predicate(this.#image, op, operand, 0, text, cost, readsRequest, isSlow))
+    return this.#add(key, new Predicate(this.#image, op, operand, 0, text, cost, readsRequest, isSlow, readings))
   }
 
   /** A predicate of the scope; it reads nothing but agent, principal, tenant and clock. */
@@ -285,14 +310,14 @@ export class Predicates {
     const [slot] = slots
     const op = slot === undefined ? OP.general : OP.test
     const text = new TermText(key, slots, this.#texts)
-    return this.#add(key, new Predicate(this.#image, op, slot ?? null, 0, text, cost, false, false))
+    return this.#add(key, new Predicate(this.#image, op, slot ?? null, 0, text, cost, false, false, NO_READINGS))
   }
 
   /** That the called tool, or the environment, meets a demand. Cheaper than anything that reads the call. */
   ofDemand(op: 'tool' | 'notTool' | 'environment', demand: Demand): Predicate {
     const known = this.#ofDemand[op].get(demand)
     if (known !== undefined) return known
-    const predicate = new Predicate(this.#image, OP[op], demand, 0, null, 0, false, false)
+    const predicate = new Predicate(this.#image, OP[op], demand, 0, null, 0, false, false, NO_READINGS)
     return this.#ofDemand[op].add(demand, predicate)
   }
 
@@ -311,7 +336,7 @@ export class Predicates {
   sweep(live: number): void {
     const { tool, notTool, environment } = this.#ofDemand
     const tables = [this.#known, tool, notTool, environment, this.#slots, ...Object.values(this.#references)]
-    for (const table of [...tables, this.#lists, this.#automata]) table.sweep(live)
+    for (const table of [...tables, this.#lists, this.#automata, this.#readings]) table.sweep(live)
   }
 
   #slot(term: Term, referents: readonly Referent[]): Slot {
@@ -327,6 +352,22 @@ export class Predicates {
 
   #add(key: string, predicate: Predicate): Predicate {
     return this.#known.add(key, predicate)
+  }
+
+  #readingsOf(expr: Expr, lists: ReadonlyMap<string, readonly ListItem[]>, layer: Layer): readonly SlotReading[] {
+    const spellList = (name: string): string => {
+      const items = lists.get(name)
+      return items === undefined ? '' : `${name} ${this.#list(name, items).id}`
+    }
+    const readings = new Set(readingsOf(expr, layer, spellList).map((reading) => this.#reading(reading)))
+    return readings.size === 0 ? NO_READINGS : [...readings]
+  }
+
+  #reading({ key, of, ns, mostNs }: Reading): SlotReading {
+    const known = this.#readings.get(key)
+    if (known !== undefined) return known
+    const slot = this.slot({ kind: 'reference', root: of.root, path: of.path }, NO_REFERENTS)
+    return this.#readings.add(key, new SlotReading(this.#image, slot, ns, mostNs))
   }
 
   #automaton(words: readonly string[]): Automaton | undefined {
@@ -372,16 +413,18 @@ export function writePredicates(parts: PredicateParts, writer: TextWriter): Pred
     terms: new Int32Array(predicates.length).fill(-1),
     readsRequest: new Uint8Array(predicates.length),
     costs: new Uint16Array(predicates.length),
+    reads: new Uint8Array(predicates.length),
   }
   const slow: number[] = []
   for (let at = 0; at < predicates.length; at++) {
-    const { op, operand, constant, term, cost, readsRequest, isSlow } = predicates[at]!
+    const { op, operand, constant, term, cost, readsRequest, isSlow, readings } = predicates[at]!
     section.ops[at] = op
     if (operand !== null) section.operands[at] = operand.number
     section.numbers[at] = constant
     if (term !== null) section.terms[at] = writer.add(term.text)
     section.costs[at] = Math.min(cost, MOST_COST)
     if (readsRequest) section.readsRequest[at] = 1
+    if (readings.length > 0) section.reads[at] = 1
     if (isSlow) slow.push(at)
   }
   return {

@@ -8,7 +8,7 @@ import type { Call, Facts } from '../model/call.js'
 import type { Decision, MatchedRule, Obligation } from '../model/decision.js'
 import type { Effect, Outcome, ReasonCode } from '../model/outcome.js'
 import { type Combined, combine } from './combine.js'
-import { match } from './match.js'
+import { begin, match } from './match.js'
 import { nearMisses } from './near-misses.js'
 import { type Decider, explainReason } from './reason.js'
 import { mergeRequirements, settle, settled } from './requirements.js'
@@ -25,18 +25,24 @@ export interface DecideOptions {
 export function decide(call: Call, facts: Facts, policySet: PolicySet, options: DecideOptions = {}): Decision {
   const row = match(call, facts, policySet)
   const { frame, answers } = policySet
+  const { isTooLong } = frame
   const isUndeclaredTool = policySet.isUndeclared(row)
   const { decision: prepared, complete } =
     answers.get(frame.matched, frame.matchedCount, isUndeclaredTool) ??
     answer(policySet, frame.matched.slice(0, frame.matchedCount), isUndeclaredTool)
   let decision = prepared
   if (complete !== null) {
-    frame.begin(call, facts.nowMs)
+    begin(call, facts, policySet)
     decision = complete(frame)
     frame.end()
   }
+  if (isTooLong) decision = { ...decision, reason: `${decision.reason} ${TOO_LONG}` }
   return options.explain === true ? { ...decision, nearMisses: nearMisses(call, facts, policySet) } : decision
 }
+
+/** Said beside the reason where conditions were not evaluated, whether or not they would have changed the answer. */
+const TOO_LONG =
+  'This call is too long for all that the rules about its tool read of it; conditions that read much count as unknown.'
 
 /** Rules that an answer lists, of those that matched and of those in monitor mode each; the reason counts all. */
 export const MAX_LISTED = 100

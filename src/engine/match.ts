@@ -18,7 +18,7 @@ import type { Call, Facts } from '../model/call.js'
  */
 export function match(call: Call, facts: Facts, policySet: PolicySet): number {
   const { frame, plans } = policySet
-  frame.begin(call, facts.nowMs)
+  begin(call, facts, policySet)
   const row = policySet.tools.rowOf(call.tool)
   const environmentRow = policySet.environments.rowOf(call.environment)
   const plan = plans.find(row, environmentRow)
@@ -30,6 +30,12 @@ export function match(call: Call, facts: Facts, policySet: PolicySet): number {
   }
   frame.end()
   return row
+}
+
+/** Begins a decision: what is too long for all the rules about its tool to read is known before anything is evaluated. */
+export function begin(call: Call, { nowMs }: Facts, { frame, budgets }: PolicySet): void {
+  frame.begin(call, nowMs)
+  if (budgets.mayBeTooLong) frame.isTooLong = budgets.isTooLong(call)
 }
 
 /** Tells the frame which patterns the names of the call fit. */

@@ -4,7 +4,7 @@ import type { Frame } from '../compiler/predicate/frame.js'
 import { FALSE, TRUE, UNKNOWN } from '../compiler/predicate/truth.js'
 import type { Call, Facts } from '../model/call.js'
 import type { NearMiss } from '../model/decision.js'
-import { place } from './match.js'
+import { begin, place } from './match.js'
 
 /** Near misses in one answer; a bundle may have a hundred thousand rules about one tool. */
 export const MAX_NEAR_MISSES = 100
@@ -12,7 +12,7 @@ export const MAX_NEAR_MISSES = 100
 /** Rules whose scope fits the call and whose conditions do not hold, with the conjuncts that kept each from matching: the first {@link MAX_NEAR_MISSES}. */
 export function nearMisses(call: Call, facts: Facts, policySet: PolicySet): readonly NearMiss[] {
   const { frame, entries } = policySet
-  frame.begin(call, facts.nowMs)
+  begin(call, facts, policySet)
   place(call, policySet)
   const found: NearMiss[] = []
   for (let number = 0; number < entries.length && found.length < MAX_NEAR_MISSES; number++) {

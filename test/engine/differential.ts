@@ -15,7 +15,9 @@ export function summary(decision: Decision | NaiveDecision): string {
     effect,
     indeterminate,
   ]
+  const isTooLong = 'tooLong' in decision ? decision.tooLong : decision.reason.includes('This call is too long')
   return JSON.stringify([
+    isTooLong,
     decision.outcome,
     decision.reasonCode,
     decision.matched.map(rule),
@@ -37,6 +39,9 @@ export interface Compared {
   readonly disagreements: readonly Disagreement[]
 }
 
+/** Counted among the outcomes: calls that are too long for all that rules read of them. */
+export const TOO_LONG = 'too long'
+
 /** How often each call is decided: tools and environments that are called again are judged by plans. */
 const TIMES = 5
 
@@ -54,6 +59,7 @@ export function compareOnce(draw: Draw, calls: number): Compared {
     drawn.forEach(({ call, nowMs }, i) => {
       const compiled = decide(call, { nowMs }, policySet)
       outcomes.set(compiled.reasonCode, (outcomes.get(compiled.reasonCode) ?? 0) + 1)
+      if (compiled.reason.includes('This call is too long')) outcomes.set(TOO_LONG, (outcomes.get(TOO_LONG) ?? 0) + 1)
       const naive = expected[i]!
       if (summary(compiled) === naive) return
       disagreements.push({ compiled: summary(compiled), naive, call: describeCall(call) })

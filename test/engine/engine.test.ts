@@ -427,6 +427,91 @@ t.test('however many rules match: an answer lists the first of them, and all dec
   t.end()
 })
 
+t.test('a call that is too long for all that its rules read: what reads is unknown, whatever the order', (t) => {
+  const patterns = (count: number) =>
+    Array.from({ length: count }, (_, i) => `rule P${i} "" { on tool t  when args.x matches /b${i}$/  deny }`)
+  const sql = (id: string, more = '') =>
+    `rule ${id} "" { on tool t${more}  when sql(args.q).tables intersects ["${id}"]  deny }`
+  const long = 'a'.repeat(64 * 1024)
+  const query = Array.from({ length: 158 }, () => 'select a from b').join(';')
+  // 12 ns a unit: 1.8 ms are 150,000 units in all.
+  const cases: readonly [what: string, rules: readonly string[], args: Call['arguments'], isTooLong: boolean][] = [
+    ['two patterns, however long', patterns(2), { x: long.repeat(2) }, false],
+    ['three patterns on a long text', patterns(3), { x: long }, true],
+    ['three patterns on 50,000 units', patterns(3), { x: 'a'.repeat(50_000) }, false],
+    ['three patterns on 50,001 units', patterns(3), { x: 'a'.repeat(50_001) }, true],
+    ['the argument is missing', patterns(40), {}, false],
+    ['one pattern in forty rules', patterns(40).map((rule) => rule.replace(/b\d+/, 'b')), { x: long }, false],
+    ['one text read as SQL by forty rules', Array.from({ length: 40 }, (_, i) => sql(`t${i}`)), { q: query }, false],
+    ['SQL beside patterns on a short text', [sql('u'), ...patterns(3)], { q: query, x: 'b' }, false],
+    ['SQL beside patterns on a long text', [sql('u'), ...patterns(3)], { q: query, x: 'a'.repeat(14_000) }, true],
+    ['rules about another tool', patterns(40).map((rule) => rule.replace('tool t', 'tool u')), { x: long }, false],
+    [
+      'rules about another environment',
+      patterns(40).map((rule) => rule.replace('tool t', 'tool t, env e')),
+      { x: long },
+      false,
+    ],
+    [
+      'rules for other agents count',
+      patterns(40).map((rule) => rule.replace('tool t', 'tool t, agent z')),
+      { x: long },
+      true,
+    ],
+    [
+      'a rule that does not restrict where it is unknown',
+      [...patterns(3), 'rule U "" { on tool t  when args.x matches /c$/  deny  unknown means no match }'],
+      { x: long },
+      false,
+    ],
+    [
+      'a condition that reads nothing long is known',
+      [...patterns(3), 'rule N "" { on tool t  when args.n > 5  deny }'].map((rule) =>
+        rule.replace('deny', 'require approval from r'),
+      ),
+      { x: long, n: 9 },
+      true,
+    ],
+    [
+      'an allow rule does not match',
+      [...patterns(2), ...patterns(3).map((one) => one.replace(/P/, 'A').replace('deny', 'allow').replace('/b', '/c'))],
+      { x: long },
+      true,
+    ],
+    [
+      'parts of a list',
+      ['rule L "" { on tool t  when any i in args.x: any j in i: j contains args.y  deny }'],
+      { x: ['a'.repeat(9_000)] },
+      true,
+    ],
+    [
+      'the same for each item',
+      ['rule L "" { on tool t  when any i in args.x: args.y matches /a/ and i == 1  deny }'],
+      { x: [2, 1], y: long },
+      false,
+    ],
+  ]
+  for (const [what, rules, args, isTooLong] of cases) {
+    const bundle = check(`policy p\ndefault allow\n${rules.join('\n')}`)
+    const policySet = compilePolicySet(bundle, 'default')
+    const one = call({ tool: 't', arguments: args })
+    const expected = summary(naiveDecide(one, NOON, bundle, 'default'))
+    // The sixth time by plan.
+    for (let time = 0; time < 6; time++) {
+      const decision = decide(one, { nowMs: NOON }, policySet, { explain: time === 5 })
+      t.equal(decision.reason.includes('This call is too long'), isTooLong, what)
+      t.equal(summary(decision), expected, `${what}: naive evaluator`)
+      if (isTooLong)
+        t.equal(
+          decision.matched.some(({ effect }) => effect === 'ALLOW'),
+          false,
+          what,
+        )
+    }
+  }
+  t.end()
+})
+
 t.test('name patterns: one pass finds what a glob at a time finds', (t) => {
   const draw = seededDraw(3)
   const alphabet = ['a', 'b', '.', '*', 'ab', '\u{1f4a3}']

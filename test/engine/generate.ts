@@ -129,7 +129,7 @@ export class Generator {
       delegationChain: [],
       tool: this.chance(6) ? `${this.pick(TOOLS)}${this.pick(TEXTS)}x` : this.pick(TOOLS),
       environment: this.chance(8) ? 'other' : this.pick(ENVS),
-      arguments: this.chance(30) ? {} : this.object(0),
+      arguments: this.chance(30) ? {} : this.chance(8) ? this.longObject() : this.object(0),
       context: this.chance(2) ? {} : this.object(1),
     }
   }
@@ -666,6 +666,23 @@ export class Generator {
       Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
     }
     return object
+  }
+
+  /** Longer than all that the rules about a tool read of it can be read of. */
+  private longObject(): JsonObject {
+    const lengthened = (value: JsonValue): JsonValue => {
+      if (typeof value === 'string') return value === '' ? value : this.lengthened(value)
+      if (Array.isArray(value)) return value.map(lengthened)
+      return value
+    }
+    const { list, ...texts } = this.object(0)
+    const entries = Object.entries(texts).map(([key, value]) => [key, lengthened(value)] as const)
+    const items = this.chance(2) ? this.many(400, () => this.scalar()) : (list ?? null)
+    return Object.fromEntries([...entries, ['list', items]])
+  }
+
+  private lengthened(text: string): string {
+    return `${text};`.repeat(Math.ceil(this.pick([50, 600, 2_000, 12_000, 40_000]) / text.length))
   }
 
   private subject(): Subject {

@@ -6,6 +6,7 @@ import type { ApprovalRequirement, Obligation } from '../../src/model/decision.j
 import type { Effect, Outcome, ReasonCode } from '../../src/model/outcome.js'
 import { allOf, evaluate, glob } from './meaning-expression.js'
 import type { Views } from './views.js'
+import { isTooLong, type Work, workOf } from './work.js'
 
 /**
  * The meaning section of the language, written down as plainly as it reads: a scan over every rule, an interpreter over the
@@ -15,6 +16,8 @@ import type { Views } from './views.js'
  */
 export interface NaiveDecision {
   readonly outcome: Outcome
+  /** Not all that the rules about the tool read of the call was read. */
+  readonly tooLong: boolean
   readonly reasonCode: ReasonCode
   /** The rule that the reason names, `default of POLICY`, or null where no policy speaks. */
   readonly deciding: string | null
@@ -71,7 +74,6 @@ export function decideByMeaning(
   tenant: string,
   views: Views,
 ): NaiveDecision {
-  const clock = { nowMs, views }
   const own = bundle.tenants.get(tenant)
   const fleetTags = new Set(bundle.fleet.tools.get(call.tool)?.tags)
   const argumentsOf = (...layers: (CheckedLayer | undefined)[]) => {
@@ -79,9 +81,16 @@ export function decideByMeaning(
     return declarations.length === 0 ? null : declarations.flatMap(({ parameters }) => [...parameters.keys()])
   }
   const tags = new Set([...fleetTags, ...(own?.tools.get(call.tool)?.tags ?? [])])
+  const works = [
+    worksAbout(bundle.fleet, 'fleet', call, tenant, argumentsOf(bundle.fleet), tags, fleetTags),
+    own === undefined ? [] : worksAbout(own, 'tenant', call, tenant, argumentsOf(bundle.fleet, own), tags, tags),
+  ]
+  const tooLong = works.every((some) => some !== null) && isTooLong(works.flat(), call)
+  const clock = { nowMs, views, tooLong }
   // What a tenant says of a tool may restrict more, never bring it under a rule by which the fleet allows.
-  const fleet = judge(bundle.fleet, call, clock, tenant, argumentsOf(bundle.fleet), tags, fleetTags)
-  const spoken = own === undefined ? null : judge(own, call, clock, tenant, argumentsOf(bundle.fleet, own), tags, tags)
+  const fleet = judge(bundle.fleet, 'fleet', call, clock, tenant, argumentsOf(bundle.fleet), tags, fleetTags)
+  const spoken =
+    own === undefined ? null : judge(own, 'tenant', call, clock, tenant, argumentsOf(bundle.fleet, own), tags, tags)
   const mine = spoken === null || spoken.outcome === null ? null : spoken
   const layers = [fleet, ...(spoken === null ? [] : [spoken])]
   const outcomes = [fleet.outcome ?? 'ALLOW', mine?.outcome ?? 'DENY'] as const
@@ -116,6 +125,7 @@ export function decideByMeaning(
           : ['INDETERMINATE', deciders[0]!.rule.id]
   return {
     outcome,
+    tooLong,
     reasonCode,
     deciding,
     matched: matched.slice(0, MOST_LISTED).map(toMatch),
@@ -129,17 +139,57 @@ export function decideByMeaning(
   }
 }
 
+/**
+ * What the rules about the tool, the environment and the tenant read, whoever calls; equal readings more than once. Null where
+ * a rule that restricts would let pass what is not read.
+ */
+function worksAbout(
+  layer: CheckedLayer,
+  name: string,
+  call: Call,
+  tenant: string,
+  declared: readonly string[] | null,
+  tags: ReadonlySet<string>,
+  ownTags: ReadonlySet<string>,
+): readonly Work[] | null {
+  let mustBeRead = false
+  const isAbout = (terms: readonly ScopeTerm[], seen: ReadonlySet<string>) =>
+    terms
+      .filter(({ kind, on }) => kind === 'scope' && ['tool', 'env', 'tenant'].includes(on))
+      .every((term) => inScope(term, call, tenant, declared, seen))
+  const stagesOf = (clause: ApprovalClause) => clause.stages.flatMap(({ condition }) => condition ?? [])
+  const works = layer.policies.flatMap(({ speaksFor, rules, defaultEffect }) => {
+    const exprs = rules.flatMap(({ scope, effect, conditions, unknownMeansNoMatch }) => {
+      if (!isAbout([...speaksFor, ...scope], effect.kind === 'allow' ? ownTags : tags)) return []
+      if (effect.kind !== 'allow' && unknownMeansNoMatch) {
+        mustBeRead ||= conditions.some((expr) => workOf(expr, layer, name).length > 0)
+      }
+      const asks = effect.kind === 'require-approval' || effect.kind === 'deny-except'
+      return [...conditions, ...(asks ? stagesOf(effect.approval) : [])]
+    })
+    if (defaultEffect.kind === 'default-approval' && isAbout(speaksFor, tags)) {
+      exprs.push(...stagesOf(defaultEffect.approval))
+    }
+    return exprs.flatMap((expr) => workOf(expr, layer, name))
+  })
+  return mustBeRead ? null : works
+}
+
 function judge(
   layer: CheckedLayer,
+  layerName: string,
   call: Call,
-  { nowMs, views }: { readonly nowMs: number; readonly views: Views },
+  { nowMs, views, tooLong }: { readonly nowMs: number; readonly views: Views; readonly tooLong: boolean },
   tenant: string,
   /** The arguments that the tool is declared with, as far as the layer sees; null for a tool without declaration. */
   declared: readonly string[] | null,
   tags: ReadonlySet<string>,
   ownTags: ReadonlySet<string>,
 ): LayerAnswer {
-  const read = (expr: Expr) => evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [], views })
+  const value = (expr: Expr) => evaluate(expr, { call, nowMs, declared, lists: layer.lists, variables: [], views })
+  const read = (expr: Expr) => (tooLong && workOf(expr, layer, layerName).length > 0 ? undefined : value(expr))
+  // Of the parts that must all hold, each is unknown by itself.
+  const readAll = (expr: Expr): unknown => (expr.kind === 'and' ? allOf(expr.operands.map(readAll)) : read(expr))
   const speaking = layer.policies.filter((policy) =>
     policy.speaksFor.every((term) => inScope(term, call, tenant, declared, tags)),
   )
@@ -148,7 +198,7 @@ function judge(
       const scope = [...policy.speaksFor, ...rule.scope]
       const fits = (seen: ReadonlySet<string>) => scope.every((term) => inScope(term, call, tenant, declared, seen))
       if (!fits(rule.effect.kind === 'allow' ? ownTags : tags) || !isActive(rule, nowMs)) return []
-      const truth = allOf(rule.conditions.map(read))
+      const truth = allOf(rule.conditions.map(readAll))
       const effect = EFFECTS[rule.effect.kind]
       if (truth === false || (truth !== true && (effect === 'ALLOW' || rule.unknownMeansNoMatch))) return []
       return [{ rule, effect, indeterminate: truth !== true, isExtra: effect !== 'DENY' && !fits(ownTags) }]

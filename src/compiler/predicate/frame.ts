@@ -44,6 +44,8 @@ export class Frame {
   readonly environment: Fitted = { ids: NO_IDS, start: 0, end: 0 }
   /** The row of the environment's name, or -1. */
   environmentRow = -1
+  /** The call is too long for all readings of the rules about its tool: conditions with readings are unknown. */
+  isTooLong = false
   /** Values of quantifier variables, by nesting depth. */
   readonly variables: Value[] = []
   /** Entries that matched, as `entry << 1 | indeterminate`; the first `matchedCount` are valid. */
@@ -55,6 +57,7 @@ export class Frame {
   readonly #ops: Uint8Array
   readonly #operands: Int32Array
   readonly #numbers: Float64Array
+  readonly #reads: Uint8Array
   /** `generation << 2 | truth` of each predicate. */
   readonly #memo: Int32Array
   readonly #stamps: Int32Array
@@ -68,11 +71,12 @@ export class Frame {
 
   /** @param matches the most that can match one call */
   constructor(predicates: LivePredicates, matches: number) {
-    const { ops, operands, numbers, slots } = predicates.section
+    const { ops, operands, numbers, reads, slots } = predicates.section
     this.#predicates = predicates
     this.#ops = ops
     this.#operands = operands
     this.#numbers = numbers
+    this.#reads = reads
     this.#memo = new Int32Array(ops.length)
     this.#stamps = new Int32Array(slots.length)
     this.#slots = new Array<Value>(slots.length).fill(undefined)
@@ -89,6 +93,7 @@ export class Frame {
     this.call = call
     this.nowMs = nowMs
     this.matchedCount = 0
+    this.isTooLong = false
     if (this.#generation === MAX_GENERATION) {
       this.#memo.fill(0)
       this.#stamps.fill(0)
@@ -157,6 +162,7 @@ export class Frame {
   }
 
   #evaluate(predicate: number): Truth {
+    if (this.isTooLong && this.#reads[predicate] === 1) return UNKNOWN
     const op = this.#ops[predicate]!
     const operand = this.#operands[predicate]!
     if (op < NOT_COMPARISON) return this.truthFor(predicate, this.slot(operand))

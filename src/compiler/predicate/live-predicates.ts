@@ -51,7 +51,9 @@ export class LivePredicates {
 
   /** The constants by which a predicate tells the values of its slot apart; null where it is no such test. */
   literalsOf(predicate: number): readonly Literal[] | null {
-    const { ops, numbers, terms } = this.section
+    const { ops, numbers, terms, reads } = this.section
+    // Its value does not settle a condition that is unknown when there is too much to read.
+    if (reads[predicate] === 1) return null
     const op = ops[predicate]!
     if (op < NOT_COMPARISON) return Number.isFinite(numbers[predicate]) ? [numbers[predicate]!] : null
     return op === OP.test ? literalsOf(this.#term(terms[predicate]!)) : null
