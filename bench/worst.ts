@@ -141,7 +141,7 @@ const CASES: readonly Case[] = [
   {
     name: 'several: sql and patterns, just within the budget',
     when: ['sql(args.q).tables intersects ["t"]', ...times(3, (i) => `args.x matches /(x+y)+${i}$/`)],
-    args: { q: times(158, () => 'select a from b').join(';'), x: fill('xy', 13_000) },
+    args: { q: times(158, () => 'select a from b').join(';'), x: fill('xy', 20_000) },
   },
   {
     name: 'any: sql of each',

@@ -25,17 +25,18 @@ export interface BudgetSection {
   readonly asksTenant: boolean
 }
 
-const NOTHING: BudgetSection = {
+/** Of its own for each image, since its buffers go where the image goes. */
+const nothing = (): BudgetSection => ({
   slots: new Int32Array(0),
   ns: new Int32Array(0),
   mostNs: new Float64Array(0),
   code: new Int32Array(0),
   asksTenant: false,
-}
+})
 
 /** @param readings by number */
 export function writeBudgets(drafts: readonly Draft[], readings: readonly SlotReading[]): BudgetSection {
-  if (readings.reduce((sum, { mostNs }) => sum + mostNs, 0) <= READING_BUDGET_NS) return NOTHING
+  if (readings.reduce((sum, { mostNs }) => sum + mostNs, 0) <= READING_BUDGET_NS) return nothing()
   const groups = new Map<string, { readonly draft: Draft; readonly readings: Set<number> }>()
   for (const draft of drafts) {
     const read = [...draft.clauses, ...draft.stages].flatMap(({ readings }) => readings)

@@ -434,17 +434,17 @@ t.test('a call that is too long for all that its rules read: what reads is unkno
     `rule ${id} "" { on tool t${more}  when sql(args.q).tables intersects ["${id}"]  deny }`
   const long = 'a'.repeat(64 * 1024)
   const query = Array.from({ length: 158 }, () => 'select a from b').join(';')
-  // 12 ns a unit: 1.8 ms are 150,000 units in all.
+  // 12 ns a unit: 1.8 ms are 156,250 units in all.
   const cases: readonly [what: string, rules: readonly string[], args: Call['arguments'], isTooLong: boolean][] = [
-    ['two patterns, however long', patterns(2), { x: long.repeat(2) }, false],
-    ['three patterns on a long text', patterns(3), { x: long }, true],
-    ['three patterns on 50,000 units', patterns(3), { x: 'a'.repeat(50_000) }, false],
-    ['three patterns on 50,001 units', patterns(3), { x: 'a'.repeat(50_001) }, true],
+    ['three patterns, however long', patterns(3), { x: long.repeat(2) }, false],
+    ['four patterns on a long text', patterns(4), { x: long }, true],
+    ['four patterns on 56,250 units', patterns(4), { x: 'a'.repeat(56_250) }, false],
+    ['four patterns on 56,251 units', patterns(4), { x: 'a'.repeat(56_251) }, true],
     ['the argument is missing', patterns(40), {}, false],
     ['one pattern in forty rules', patterns(40).map((rule) => rule.replace(/b\d+/, 'b')), { x: long }, false],
     ['one text read as SQL by forty rules', Array.from({ length: 40 }, (_, i) => sql(`t${i}`)), { q: query }, false],
-    ['SQL beside patterns on a short text', [sql('u'), ...patterns(3)], { q: query, x: 'b' }, false],
-    ['SQL beside patterns on a long text', [sql('u'), ...patterns(3)], { q: query, x: 'a'.repeat(14_000) }, true],
+    ['SQL beside patterns on a short text', [sql('u'), ...patterns(4)], { q: query, x: 'b' }, false],
+    ['SQL beside patterns on a long text', [sql('u'), ...patterns(4)], { q: query, x: 'a'.repeat(22_000) }, true],
     ['rules about another tool', patterns(40).map((rule) => rule.replace('tool t', 'tool u')), { x: long }, false],
     [
       'rules about another environment',
@@ -460,13 +460,13 @@ t.test('a call that is too long for all that its rules read: what reads is unkno
     ],
     [
       'a rule that does not restrict where it is unknown',
-      [...patterns(3), 'rule U "" { on tool t  when args.x matches /c$/  deny  unknown means no match }'],
+      [...patterns(4), 'rule U "" { on tool t  when args.x matches /c$/  deny  unknown means no match }'],
       { x: long },
       false,
     ],
     [
       'a condition that reads nothing long is known',
-      [...patterns(3), 'rule N "" { on tool t  when args.n > 5  deny }'].map((rule) =>
+      [...patterns(4), 'rule N "" { on tool t  when args.n > 5  deny }'].map((rule) =>
         rule.replace('deny', 'require approval from r'),
       ),
       { x: long, n: 9 },
@@ -474,7 +474,7 @@ t.test('a call that is too long for all that its rules read: what reads is unkno
     ],
     [
       'an allow rule does not match',
-      [...patterns(2), ...patterns(3).map((one) => one.replace(/P/, 'A').replace('deny', 'allow').replace('/b', '/c'))],
+      [...patterns(3), ...patterns(4).map((one) => one.replace(/P/, 'A').replace('deny', 'allow').replace('/b', '/c'))],
       { x: long },
       true,
     ],
