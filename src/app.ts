@@ -22,11 +22,14 @@ import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } fro
 import { rereadQuestion } from './transport/grpc/codec/decide-request.js'
 import { addressOf } from './transport/grpc/listen.js'
 import { GrpcServer } from './transport/grpc/server.js'
+import { HttpServer } from './transport/http/server.js'
 
 /** A server that answers: one process, or several behind one port. */
 export interface Server {
   /** `host:port` as bound. */
   readonly address: string
+  /** The same of the HTTP listener; null where there is none. */
+  readonly httpAddress: string | null
   /** The policies that were live when it began to answer, or are. */
   readonly live: Pick<Snapshot, 'revision' | 'counts'>
   /** What a shutdown would wait for, as the log tells it. */
@@ -181,7 +184,7 @@ async function open(
     newId: uuidv7,
     log,
   })
-  const grpc = new GrpcServer({
+  const edge = {
     pdp,
     queries,
     identity,
@@ -190,26 +193,34 @@ async function open(
     control: services,
     tailPollMs: TAIL_POLL_MS,
     streamInFlight: config.limits.streamInFlight,
-    maxConcurrentStreams: config.limits.maxConcurrentStreams,
     maxConnections: config.limits.maxConnections,
+    maxBufferedBytes: config.limits.maxBufferedBytes,
+  }
+  const grpc = new GrpcServer({
+    ...edge,
+    maxConcurrentStreams: config.limits.maxConcurrentStreams,
     maxConnectionAgeMs: config.limits.maxConnectionAgeMs,
     connectionGraceMs: config.drainMs,
-    maxBufferedBytes: config.limits.maxBufferedBytes,
   })
   server = grpc
   opened.push(() => grpc.close())
+  const http = config.http === null ? null : new HttpServer({ ...edge, isLoopback: config.http.isLoopback })
+  if (http) opened.push(() => http.close())
   const address = await surroundings.listen(grpc)
+  const httpAddress = http && config.http ? await listenHttp(http, config.http) : null
   grpc.setPoliciesCurrent(policies.status().failure === null)
   grpc.setServing(true)
+  http?.setServing(true)
 
   let closing: Promise<boolean> | null = null
   const close = async (): Promise<boolean> => {
-    const inTime = await grpc.drain(config.drainMs)
+    const inTime = await Promise.all([grpc.drain(config.drainMs), http?.drain(config.drainMs) ?? true])
     await closeAll()
-    return inTime
+    return inTime.every(Boolean)
   }
   return {
     address,
+    httpAddress,
     get live() {
       return policies.live()
     },
@@ -223,11 +234,16 @@ async function open(
       return store?.status() ?? null
     },
     get underWay() {
-      return grpc.underWay
+      const { calls, streams } = grpc.underWay
+      return { calls: calls + (http?.underWay.calls ?? 0), streams: streams + (http?.underWay.streams ?? 0) }
     },
     reload: () => policies.reload('signal'),
     close: () => (closing ??= close()),
   }
+}
+
+async function listenHttp(server: HttpServer, { host, port }: { host: string; port: number }): Promise<string> {
+  return addressOf(host, await server.listen(host, port))
 }
 
 function alone(config: Config, log: Log): Surroundings {

@@ -12,6 +12,8 @@ export interface Config {
   readonly keyPepperFile: string | null
   /** Other than loopback only with a control store, whose keys say who calls; port 0 lets the system choose. @default `127.0.0.1:50051` */
   readonly listen: { readonly host: string; readonly port: number; readonly isLoopback: boolean }
+  /** Where the same services answer JSON; null for nowhere. As with `listen`, other than loopback only with a control store. */
+  readonly http: { readonly host: string; readonly port: number; readonly isLoopback: boolean } | null
   /** Processes that share the port, 1 to 64; with more than one the limits hold for each of them. @default 1 */
   readonly workers: number
   readonly audit: {
@@ -84,6 +86,13 @@ export const SETTINGS = {
     '127.0.0.1:50051',
     'HOST:PORT',
     'address; other than loopback only with a control store; port 0: any',
+  ),
+  http: setting(
+    'http',
+    'PORTCULLIS_HTTP',
+    '',
+    'HOST:PORT',
+    'address for the same services as JSON over HTTP, by the rules of --listen; not with --workers; empty: none',
   ),
   workers: setting(
     'workers',
@@ -268,9 +277,14 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
       'kill switches live in the control store, and there is none: give --control-store, or leave out --auto-kill',
     )
   }
-  if (listen && !listen.isLoopback && control === 'none') {
+  const http = read('http', (at) => (at === '' ? null : address(at)))
+  if (http && workers !== undefined && workers > 1) {
+    problems.add(`with ${workers} workers there is no HTTP listener: leave out --http, or give --workers 1`)
+  }
+  for (const at of [listen, http]) {
+    if (!at || at.isLoopback || control !== 'none') continue
     problems.add(
-      `${shown(listen.host)} can be reached from other machines, and without a control store nobody has to prove who calls: ` +
+      `${shown(at.host)} can be reached from other machines, and without a control store nobody has to prove who calls: ` +
         'anyone could ask as any agent and read the audit. Listen on 127.0.0.1, ::1 or localhost, or give --control-store',
     )
   }
@@ -280,6 +294,7 @@ export function readConfig(argv: readonly string[], env: Readonly<Record<string,
     autoKill,
     keyPepperFile: read('keyPepperFile', (path) => (path === '' ? null : text(path))),
     listen,
+    http,
     workers,
     audit: {
       store,

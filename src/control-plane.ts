@@ -125,7 +125,8 @@ export async function openControlPlane(
     ],
   })
   await state.start()
-  const isOpen = config.listen.isLoopback
+  // One listener that others reach is enough: nobody may come in there without a key.
+  const isOpen = config.listen.isLoopback && config.http?.isLoopback !== false
   if (!isOpen || !keyring.isEmpty) await offerBootstrap(keys, join(dataFolder, BOOTSTRAP_FILE), log)
 
   const people: People = {

@@ -40,6 +40,7 @@ export async function serve(argv: readonly string[], env: NodeJS.ProcessEnv = pr
   const { workers } = config
   log.info('serving', {
     address: server.address,
+    ...(server.httpAddress !== null && { http: server.httpAddress }),
     revision,
     ...counts,
     pid: process.pid,
@@ -68,13 +69,13 @@ function printError(message: string): void {
 }
 
 /** Who may call, in the banner. */
-function callers({ listen, control }: Config): string {
-  if (!listen.isLoopback) return 'callers prove who they are by API keys'
+function callers({ listen, http, control }: Config): string {
+  if (!listen.isLoopback || http?.isLoopback === false) return 'callers prove who they are by API keys'
   const whoever = 'this machine only, callers are not authenticated'
   return control.store === 'none' ? whoever : `${whoever} until the first API key is made`
 }
 
-function banner({ address, live: { revision, counts } }: Server, config: Config): string {
+function banner({ address, httpAddress, live: { revision, counts } }: Server, config: Config): string {
   const store = { embedded: 'chDB, embedded', clickhouse: 'ClickHouse server', none: 'none: records stay in the spool' }
   const control = {
     embedded: 'PostgreSQL, embedded',
@@ -89,6 +90,7 @@ function banner({ address, live: { revision, counts } }: Server, config: Config)
   }
   const rows = [
     ['listens on', `${address} (gRPC, ${callers(config)})`],
+    ...(httpAddress === null ? [] : [['http', `http://${httpAddress}/v1/SERVICE/METHOD (JSON)`]]),
     ['policies', `${resolve(config.policies)}, reloaded when they change`],
     ['revision', revision],
     ['holds', `rules ${counts.rules}, policies ${counts.policies}, tools ${counts.tools}, tenants ${counts.tenants}`],

@@ -93,6 +93,7 @@ class Workers {
     const running = this.#running
     return {
       address,
+      httpAddress: null,
       live,
       get underWay() {
         return { connections: [...running.values()].reduce((sum, { connections }) => sum + connections, 0) }

@@ -10,6 +10,7 @@ t.test('defaults', (t) => {
     keyPepperFile: null,
     autoKill: null,
     listen: { host: '127.0.0.1', port: 50_051, isLoopback: true },
+    http: null,
     workers: 1,
     audit: { store: 'embedded', clickhouseUrl: null, spoolMaxBytes: 10 * 1024 ** 3 },
     control: { store: 'embedded', databaseUrl: null, poolSize: 10 },
@@ -65,6 +66,17 @@ const refused: Readonly<Record<string, [argv: string[], env: Record<string, stri
     ['--control-store', 'none'],
     { PORTCULLIS_LISTEN: '[::]:1' },
     `\`::\` ${REACHABLE}`,
+  ],
+  'HTTP for other machines': [['--http', '0.0.0.0:50080', '--control-store', 'none'], {}, `\`0.0.0.0\` ${REACHABLE}`],
+  'HTTP without a port': [
+    ['--http', 'localhost'],
+    {},
+    '--http: `localhost` is no HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:50051 or [::1]:50051',
+  ],
+  'HTTP with workers': [
+    ['--workers', '2'],
+    { PORTCULLIS_HTTP: 'localhost:1' },
+    'with 2 workers there is no HTTP listener: leave out --http, or give --workers 1',
   ],
   'name that only looks local': [
     ['--listen', '127.0.0.1.evil.example:1', '--control-store', 'none'],

@@ -2,13 +2,14 @@ import type { AddressInfo, Server } from 'node:net'
 
 /**
  * @param port 0 lets the system choose
+ * @param flag the setting that an error tells one to change
  * @returns the port
  * @throws an error that a person can act on when the address is taken or not this machine's
  */
-export function listen(listener: Server, host: string, port: number): Promise<number> {
+export function listen(listener: Server, host: string, port: number, flag = '--listen'): Promise<number> {
   return new Promise((resolve, reject) => {
     // Kept on: a connection that cannot be accepted must not end the process.
-    listener.on('error', (error) => reject(listenError(host, port, error)))
+    listener.on('error', (error) => reject(listenError(host, port, flag, error)))
     listener.listen(port, host, () => resolve((listener.address() as AddressInfo).port))
   })
 }
@@ -25,9 +26,9 @@ const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name does not resolve',
 }
 
-function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
+function listenError(host: string, port: number, flag: string, cause: NodeJS.ErrnoException): Error {
   const why = LISTEN_PROBLEMS[cause.code ?? ''] ?? cause.message
-  return new Error(`cannot listen on \`${addressOf(host, port)}\`: ${why}; choose another address with --listen`, {
+  return new Error(`cannot listen on \`${addressOf(host, port)}\`: ${why}; choose another address with ${flag}`, {
     cause,
   })
 }

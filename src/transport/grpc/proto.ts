@@ -75,6 +75,18 @@ export function encodeErrorDetails(
   return statusType.serialize({ code, message: text, details: [detail] })
 }
 
+/** What {@link encodeErrorDetails} put in. */
+export function decodeErrorInfo(bytes: Buffer): {
+  readonly reason: string
+  readonly metadata: Readonly<Record<string, string>>
+} {
+  const { details } = statusType.deserialize(bytes) as { readonly details: readonly { readonly value: Buffer }[] }
+  return errorInfoType.deserialize(details[0]?.value ?? Buffer.alloc(0)) as {
+    readonly reason: string
+    readonly metadata: Readonly<Record<string, string>>
+  }
+}
+
 function tolerant(definition: LoadedService): ServiceDefinition {
   const methods = Object.entries(definition).map(([name, method]) => {
     const { requestDeserialize } = method

@@ -3,38 +3,15 @@ import { Server, ServerCredentials, type ServerOptions, type ServiceDefinition }
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check'
-import { type AdminServiceDeps, adminHandlers } from './admin-service.js'
-import { type ApprovalServiceDeps, approvalHandlers } from './approval-service.js'
-import { type AuditServiceDeps, auditHandlers } from './audit-service.js'
 import { type ConnectionLimits, Connections } from './connections.js'
-import { type DecisionServiceDeps, decisionHandlers } from './decision-service.js'
 import { InFlight } from './in-flight.js'
-import { type KillSwitchServiceDeps, killSwitchHandlers } from './kill-switch-service.js'
 import { LIMITS } from './limits.js'
 import { listen } from './listen.js'
-
 import { renewStreamTable } from './open-streams.js'
-import {
-  AUDIT_SERVICE,
-  adminService,
-  approvalService,
-  auditService,
-  DECISION_SERVICE,
-  decisionService,
-  killSwitchService,
-  packageDefinition,
-} from './proto.js'
+import { AUDIT_SERVICE, DECISION_SERVICE, packageDefinition } from './proto.js'
+import { type ServiceDeps, servedServices } from './services.js'
 
-export interface GrpcServerOptions
-  extends Omit<DecisionServiceDeps, 'inFlight'>,
-    Omit<AuditServiceDeps, 'inFlight' | 'nowMs'>,
-    ConnectionLimits {
-  readonly nowMs: () => number
-  /** Null on a server without a control store, which has no services for it. */
-  readonly control: Pick<
-    KillSwitchServiceDeps & AdminServiceDeps & ApprovalServiceDeps,
-    'killSwitches' | 'keys' | 'approvals' | 'deadLetters'
-  > | null
+export interface GrpcServerOptions extends Omit<ServiceDeps, 'inFlight'>, ConnectionLimits {
   /** Calls that one connection may have open at a time. */
   readonly maxConcurrentStreams: number
   /** A connection that is older is told to go, and cut `connectionGraceMs` later; 0: never. @default 0 */
@@ -77,13 +54,8 @@ export class GrpcServer {
       ...agesOf(options),
     })
     this.#connections = new Connections(options, options.log)
-    const deps = { ...options, inFlight: this.#inFlight }
-    this.#server.addService(decisionService, decisionHandlers(deps))
-    this.#server.addService(auditService, auditHandlers(deps))
-    if (options.control) {
-      this.#server.addService(killSwitchService, killSwitchHandlers({ ...deps, ...options.control }))
-      this.#server.addService(approvalService, approvalHandlers({ ...deps, ...options.control }))
-      this.#server.addService(adminService, adminHandlers({ ...deps, ...options.control }))
+    for (const { definition, handlers } of servedServices({ ...options, inFlight: this.#inFlight })) {
+      this.#server.addService(definition, handlers)
     }
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
     this.#addHealth()
