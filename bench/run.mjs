@@ -15,6 +15,8 @@ const ABOUT = {
       'the server over sockets: unary, batches, arrivals by chance, audit on and off, beside a bare grpc-js server',
     audit: 'what a record costs the server, how fast records reach the store, the overview over ten million rows',
     load: 'from policy text to a policy set that decides, cold and after ten edits',
+    approvals:
+      'votes and kill switches from one instance to the others, waits, receipts, what a control store costs a call',
     worst: 'the slowest decision that each kind of condition and view can be made to take',
     demo: 'a day of a small company of agents: server, policies, approvals and audit, made anew by a seed',
     compare: 'REV [NAME...]: this tree against another revision, in alternated rounds',
