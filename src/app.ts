@@ -18,6 +18,7 @@ import { type Answer, type Clock, Pdp } from './pdp.js'
 import { AnsweredRequests } from './state/answered-requests.js'
 import { type ControlStore, openControlStore } from './store/control-store.js'
 import { lockDataFolder } from './store/data-folder.js'
+import { startEventRelay } from './store/events/relay.js'
 import { LivePolicies, type PolicySource, type PolicyStatus, type Snapshot } from './tenants/live-policies.js'
 import { rereadQuestion } from './transport/grpc/codec/decide-request.js'
 import { addressOf } from './transport/grpc/listen.js'
@@ -96,6 +97,7 @@ export const noQueries: AuditQueries = {
   get: noStore,
   list: noStore,
   since: noStore,
+  controlEvents: noStore,
 }
 
 /**
@@ -168,6 +170,10 @@ async function open(
     (call) => decide(call, { nowMs: nowMs() }, policies.live().policySetOf(call.tenant)),
   )
   opened.push(() => plane.close())
+  if (controlStore) {
+    const relay = startEventRelay(controlStore.database, audit, log)
+    opened.push(() => relay.close())
+  }
   const { queries, running: store } = await surroundings.openStore(data.folder, onProblem)
   if (store) opened.push(() => closeStore(store, audit))
 

@@ -153,6 +153,7 @@ class Worker {
       get: ask('get'),
       list: ask('list'),
       since: ask('since'),
+      controlEvents: ask('controlEvents'),
     }
   }
 

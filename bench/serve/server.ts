@@ -56,7 +56,15 @@ async function startPdp(rules: number, auditFolder: string | null): Promise<numb
     log,
   })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
-  const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
+  const queries = {
+    totals: none,
+    topViolations: none,
+    riskiestAgents: none,
+    get: none,
+    list: none,
+    since: none,
+    controlEvents: none,
+  }
   const limits = {
     tailPollMs: 500,
     streamInFlight: 256,

@@ -21,6 +21,8 @@ import type {
   AuditQuery,
   AuditTotals,
   BatchResult,
+  ControlEvent,
+  ControlEventQuery,
   DecideRequest,
   DecideResponse,
   RiskyAgent,
@@ -271,6 +273,15 @@ export class PortcullisClient {
   /** The `last` events, then every new one, until the signal aborts. @throws {PortcullisError} */
   async *auditTail(last: number, signal?: AbortSignal): AsyncGenerator<AuditEvent, void> {
     for await (const event of this.#watch<WireEvent>(this.#audit, 'tail', { last }, signal)) yield toEvent(event)
+  }
+
+  /** What was done to approvals, kill switches, keys, grants and lent seats; latest first. @throws {PortcullisError} */
+  async auditControlEvents(query: ControlEventQuery = {}): Promise<readonly ControlEvent[]> {
+    const { from, until, limit, ...filter } = query
+    const message = { ...filter, period: toPeriod({ from, until, limit }) }
+    type Wire = Omit<ControlEvent, 'time'> & { readonly time: Timestamp }
+    const { events } = await this.#call<{ events: readonly Wire[] }>(this.#audit, 'controlEvents', message)
+    return events.map((event) => ({ ...event, time: toDate(event.time) }))
   }
 
   close(): void {

@@ -157,6 +157,25 @@ export interface AuditQuery extends AuditPeriod {
   readonly outcome?: Outcome
   readonly sessionId?: string
 }
+export interface ControlEventQuery extends AuditPeriod {
+  /** One kind such as `kill.engaged`, or all that begin so: `kill`. */
+  readonly kind?: string | undefined
+  /** Id of an approval, kill switch, key, grant or delegation. */
+  readonly subject?: string | undefined
+}
+export interface ControlEvent {
+  readonly eventId: string
+  readonly time: Date
+  readonly tenant: string
+  readonly kind: string
+  readonly subject: string
+  readonly actor: string
+  readonly why: string
+  readonly state: string
+  readonly shownDigest: string
+  readonly agent: string
+  readonly tool: string
+}
 export interface AuditTotals {
   readonly total: number
   readonly allowed: number
@@ -204,4 +223,6 @@ export interface AuditEvent {
   readonly requestId: string
   readonly violation: boolean
   readonly evaluationNs: number
+  /** The approval that the call asked for, or carried out; else empty. */
+  readonly approvalId: string
 }

@@ -1,9 +1,10 @@
 import type { ApprovalRequest, Grant } from '../model/approval.js'
 import type { KillSwitch } from '../model/kill-switch.js'
 import { type Transaction, timestamp } from '../store/database.js'
+import { writeEvents } from '../store/events/write.js'
 import { step } from './machine.js'
 import { clockMs, save } from './requests.js'
-import { GRANT_COLUMNS, type GrantRow, plain, readGrant, readRequest } from './rows.js'
+import { GRANT_COLUMNS, type GrantRow, grantRevoked, plain, readGrant, readRequest } from './rows.js'
 
 /** Whether a switch stops the calls of this agent, session and tool: the judge that decisions ask, too. */
 export type Stops = (call: {
@@ -69,6 +70,10 @@ export async function endByKill(
   const grants = await tx.execute(
     `UPDATE grants SET revoked_at = clock_timestamp(), revoked_by = $2, revoked_why = $3 WHERE id = ANY($1::uuid[])`,
     [ended.map((grant) => grant.id), plain(`kill:${id}`), plain(`${engagedBy}: ${reason}`)],
+  )
+  await writeEvents(
+    tx,
+    ended.map((grant) => grantRevoked(grant, `kill:${id}`, `${engagedBy}: ${reason}`)),
   )
   return { requests, grants }
 }

@@ -4,7 +4,8 @@ import type { Caller } from '../model/identity.js'
 import type { JsonValue } from '../model/json.js'
 import { parseJsonObject } from '../model/parse-json.js'
 import { isUuid, uuidv7 } from '../model/uuid.js'
-import { type Sql, timestamp } from '../store/database.js'
+import { type Database, type Sql, timestamp } from '../store/database.js'
+import { type EventRow, writeEvents } from '../store/events/write.js'
 import type { People } from './people.js'
 import { type Refusal, refuse } from './refusal.js'
 import { clockMs } from './requests.js'
@@ -39,13 +40,13 @@ const COLUMNS = 'id, tenant, from_person, to_person, role, held, from_at, until_
 
 /** Lends the caller's own seat. */
 export async function lendSeat(
-  sql: Sql,
+  database: Database,
   people: People | null,
   caller: Caller,
   wish: DelegationWish,
 ): Promise<Delegation | Refusal> {
   const { to, role, untilMs } = wish
-  const nowMs = await clockMs(sql)
+  const nowMs = await clockMs(database)
   const fromMs = Math.max(wish.fromMs ?? nowMs, nowMs)
   if (to.trim() === '' || Buffer.byteLength(to) > 256)
     return refuse('INVALID', 'name the person to lend to, in at most 256 bytes')
@@ -64,21 +65,27 @@ export async function lendSeat(
   if (known === undefined) {
     return refuse('DELEGATION_REFUSED', `nobody here is \`${to}\`: lend to somebody with a key of role approver`)
   }
-  const [row] = await sql.query<DelegationRow>(
-    `INSERT INTO delegations (id, tenant, from_person, to_person, role, held, from_at, until_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ${COLUMNS}`,
-    [
-      uuidv7(nowMs),
-      plain(caller.tenant),
-      plain(caller.id),
-      plain(known),
-      plain(role),
-      canonicalJson({ roles: caller.approverRoles, attributes: caller.attributes } as JsonValue),
-      timestamp(fromMs),
-      timestamp(untilMs),
-    ],
-  )
-  return readDelegation(row!)
+  return database.transaction(async (tx) => {
+    const [row] = await tx.query<DelegationRow>(
+      `INSERT INTO delegations (id, tenant, from_person, to_person, role, held, from_at, until_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ${COLUMNS}`,
+      [
+        uuidv7(nowMs),
+        plain(caller.tenant),
+        plain(caller.id),
+        plain(known),
+        plain(role),
+        canonicalJson({ roles: caller.approverRoles, attributes: caller.attributes } as JsonValue),
+        timestamp(fromMs),
+        timestamp(untilMs),
+      ],
+    )
+    const lent = readDelegation(row!)
+    const span = `from ${timestamp(lent.fromMs)} until ${timestamp(lent.untilMs)}`
+    const why = `${role === '' ? 'every role' : `role ${role}`}, ${span}`
+    await writeEvents(tx, [seatEvent('seat.lent', lent, caller, why)])
+    return lent
+  })
 }
 
 /** All of the tenant that are not over, newest first. */
@@ -92,16 +99,28 @@ export async function listDelegations(sql: Sql, tenant: string): Promise<readonl
 }
 
 /** By who lent it, or an operator. */
-export async function takeSeatBack(sql: Sql, caller: Caller, id: string): Promise<Delegation | Refusal> {
+export async function takeSeatBack(database: Database, caller: Caller, id: string): Promise<Delegation | Refusal> {
   const mayAny = caller.roles.includes('operator')
-  const [row] = isUuid(id)
-    ? await sql.query<DelegationRow>(
-        `UPDATE delegations SET revoked_at = coalesce(revoked_at, clock_timestamp())
-         WHERE id = $1 AND tenant = $2 AND ($3 OR from_person = $4) RETURNING ${COLUMNS}`,
-        [id, plain(caller.tenant), mayAny, plain(caller.id)],
-      )
-    : []
-  return row === undefined ? refuse('NOT_FOUND', 'you lent nothing of this id') : readDelegation(row)
+  return database.transaction(async (tx) => {
+    const [row] = isUuid(id)
+      ? await tx.query<DelegationRow>(
+          `SELECT ${COLUMNS} FROM delegations WHERE id = $1 AND tenant = $2 AND ($3 OR from_person = $4) FOR UPDATE`,
+          [id, plain(caller.tenant), mayAny, plain(caller.id)],
+        )
+      : []
+    if (row === undefined) return refuse('NOT_FOUND', 'you lent nothing of this id')
+    if (row.revoked_at !== null) return readDelegation(row)
+    const [taken] = await tx.query<DelegationRow>(
+      `UPDATE delegations SET revoked_at = clock_timestamp() WHERE id = $1 RETURNING ${COLUMNS}`,
+      [id],
+    )
+    await writeEvents(tx, [seatEvent('seat.taken-back', readDelegation(taken!), caller, `lent by ${row.from_person}`)])
+    return readDelegation(taken!)
+  })
+}
+
+function seatEvent(kind: string, { id, tenant, to }: Delegation, { id: actor }: Caller, why: string): EventRow {
+  return { tenant, kind, subject: id, actor, why, state: to }
 }
 
 /** The seat of `from` as it is lent to this person now, with the roles that `from` holds themselves now; null for none. */

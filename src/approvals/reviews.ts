@@ -4,6 +4,7 @@ import type { Caller } from '../model/identity.js'
 import type { JsonObject } from '../model/json.js'
 import { isUuid, uuidv7 } from '../model/uuid.js'
 import type { Database } from '../store/database.js'
+import { writeEvents } from '../store/events/write.js'
 import { type ApprovalAct, DEFAULT_TIMES, type DefaultTimes, type EditedCall, type RememberWish } from './acts.js'
 import { shownOf } from './desk.js'
 import { type DelegationWish, lendSeat, lentSeat, listDelegations, takeSeatBack } from './lent-seats.js'
@@ -11,7 +12,7 @@ import { voteFault } from './machine.js'
 import type { MaskArguments, People } from './people.js'
 import { type Refusal, refuse } from './refusal.js'
 import { actOn, findRequest, notFound } from './requests.js'
-import { GRANT_COLUMNS, type GrantRow, plain, readGrant } from './rows.js'
+import { GRANT_COLUMNS, type GrantRow, grantRevoked, plain, readGrant } from './rows.js'
 import type { Seat } from './seats.js'
 import { withArguments } from './subject.js'
 
@@ -183,17 +184,26 @@ export class Reviews {
 
   /** A grant that is revoked already stays as it is. */
   async revokeGrant(caller: Caller, grantId: string, reason: string): Promise<Grant> {
-    const [row] = isUuid(grantId)
-      ? await this.#options.database.query<GrantRow>(
-          `UPDATE grants SET revoked_by = CASE WHEN revoked_at IS NULL THEN $3 ELSE revoked_by END,
-             revoked_why = CASE WHEN revoked_at IS NULL THEN $4 ELSE revoked_why END,
-             revoked_at = coalesce(revoked_at, clock_timestamp())
-           WHERE id = $1 AND tenant = $2 RETURNING ${GRANT_COLUMNS}`,
-          [grantId, plain(caller.tenant), plain(nameOf(caller)), plain(reason.slice(0, 4_096))],
-        )
-      : []
-    if (row === undefined) throw new ApprovalRefused(refuse('NOT_FOUND', 'there is no grant of this id'))
-    return readGrant(row)
+    const by = nameOf(caller)
+    const why = reason.slice(0, 4_096)
+    const grant = await this.#options.database.transaction(async (tx) => {
+      const [found] = isUuid(grantId)
+        ? await tx.query<GrantRow>(`SELECT ${GRANT_COLUMNS} FROM grants WHERE id = $1 AND tenant = $2 FOR UPDATE`, [
+            grantId,
+            plain(caller.tenant),
+          ])
+        : []
+      if (found === undefined || found.revoked_at !== null) return found
+      const [revoked] = await tx.query<GrantRow>(
+        `UPDATE grants SET revoked_at = clock_timestamp(), revoked_by = $2, revoked_why = $3 WHERE id = $1
+         RETURNING ${GRANT_COLUMNS}`,
+        [grantId, plain(by), plain(why)],
+      )
+      await writeEvents(tx, [grantRevoked(readGrant(revoked!), by, why)])
+      return revoked
+    })
+    if (grant === undefined) throw new ApprovalRefused(refuse('NOT_FOUND', 'there is no grant of this id'))
+    return readGrant(grant)
   }
 
   async #act(caller: Caller, approvalId: string, act: ApprovalAct): Promise<ApprovalRequest> {

@@ -3,6 +3,7 @@ import { canonicalJson } from '../model/canonical-json.js'
 import type { JsonObject, JsonValue } from '../model/json.js'
 import { parseJsonObject } from '../model/parse-json.js'
 import { timestamp } from '../store/database.js'
+import type { EventRow } from '../store/events/write.js'
 import type { Step } from './acts.js'
 import { expiresMs, nextTimerMs, rolesWaitedFor } from './machine.js'
 
@@ -157,6 +158,10 @@ export function readGrant(row: GrantRow): Grant {
     revokedMs: row.revoked_at,
     revokedBy: row.revoked_by,
   }
+}
+
+export function grantRevoked({ id, tenant, agent, tool }: Grant, actor: string, why: string): EventRow {
+  return { tenant, kind: 'grant.revoked', subject: id, actor, why, agent, tool }
 }
 
 /** PostgreSQL's text holds every character but U+0000. */

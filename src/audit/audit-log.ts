@@ -1,13 +1,18 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AuditLog, type AuditRecord, AuditUnavailable, type Durability } from '../model/audit-record.js'
+import type { ControlEvent, ControlEventLog } from '../model/control-event.js'
 import { auditFolders, makeFolder } from './folders.js'
 import { Masker, readOrMakeMaskKey } from './mask.js'
+import { EventRowEncoder } from './row/event-row.js'
 import { RowEncoder } from './row/row.js'
 import { Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.js'
 
+/** What the spool takes. */
+type Entry = AuditRecord | ControlEvent
+
 export interface AuditLogOptions
-  extends Partial<Pick<SpoolOptions<AuditRecord>, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
+  extends Partial<Pick<SpoolOptions<Entry>, 'segmentBytes' | 'segmentMs' | 'maxBytes' | 'lazySyncMs'>> {
   /** The server's data folder; the audit keeps to `audit/` in it. The caller holds the folder's lock. */
   readonly dataDir: string
   /** Number of the process among those that share the folder, from 1; null for a server of one process. @default null */
@@ -19,7 +24,7 @@ export interface AuditLogOptions
 }
 
 /** The audit log of a running server. */
-export interface OpenAuditLog extends AuditLog {
+export interface OpenAuditLog extends AuditLog, ControlEventLog {
   /** For who waits anyway: rejects with {@link AuditUnavailable} when the record is not safe. */
   append(record: AuditRecord, durability: Durability): Promise<void>
   /** Also tells whether records are refused right now, and why. */
@@ -40,6 +45,7 @@ export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   const record: AuditLog['record'] = (entry, durability, recorded) => spool.append(entry, durability, recorded)
   return {
     record,
+    recordEvent: (event, durability, recorded) => spool.append(event, durability, recorded),
     append: (entry, durability) =>
       new Promise((resolve, reject) => {
         record(entry, durability, (failure) => (failure === null ? resolve() : reject(failure)))
@@ -50,15 +56,20 @@ export function openAuditLog(options: AuditLogOptions): OpenAuditLog {
   }
 }
 
-function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): Spool<AuditRecord> {
+function open(options: AuditLogOptions, auditFolder: string, spoolFolder: string): Spool<Entry> {
   const { segmentBytes, segmentMs, maxBytes, lazySyncMs } = options
   try {
     makeFolder(auditFolder)
     accessSync(auditFolder, constants.W_OK)
-    const rows = new RowEncoder(new Masker(readOrMakeMaskKey(auditFolder)))
-    return new Spool<AuditRecord>({
+    const masker = new Masker(readOrMakeMaskKey(auditFolder))
+    const rows = new RowEncoder(masker)
+    const events = new EventRowEncoder(masker)
+    return new Spool<Entry>({
       folder: spoolFolder,
-      encode: (record, writerId, seq, bytes, at) => rows.write(record, writerId, seq, bytes, at),
+      encode: (entry, writerId, seq, bytes, at) =>
+        'eventId' in entry
+          ? events.write(entry, writerId, seq, bytes, at)
+          : rows.write(entry, writerId, seq, bytes, at),
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       ...(segmentMs === undefined ? {} : { segmentMs }),
       ...(maxBytes === undefined ? {} : { maxBytes }),

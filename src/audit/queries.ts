@@ -1,5 +1,6 @@
 import type {
   AuditQueries,
+  ControlEventFilter,
   EventFilter,
   Period,
   RiskyAgent,
@@ -7,6 +8,7 @@ import type {
   Totals,
   Violation,
 } from '../model/audit-queries.js'
+import type { ControlEvent } from '../model/control-event.js'
 import type { Outcome } from '../model/outcome.js'
 import { isUuid, uuidv7TimeMs } from '../model/uuid.js'
 import { cutPeriod } from './pieces.js'
@@ -36,7 +38,11 @@ const RULE = "if(rule_id = '', reason_code, rule_id) AS rule"
 const MAX_RULES = 1_000_000
 const COLUMNS =
   'event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, environment, agent_id, principal, session_id, request_id, tool, ' +
-  'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns'
+  'outcome, reason_code, reason, rule_ids, monitored_rule_ids, policy_revision, arguments, arguments_sha256, violation, evaluation_ns, approval_id'
+/** Of an event that was handed over twice either row says the same; see the view `control_events`. */
+const EVENT_COLUMNS =
+  "event_id, toUnixTimestamp64Milli(ts) AS time_ms, tenant, kind, attrs['subject'] AS subject, attrs['actor'] AS actor, " +
+  "reason, attrs['state'] AS state, attrs['shown_digest'] AS shown_digest, agent_id, tool"
 const IN_PERIOD =
   "tenant = {tenant:String} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 
@@ -250,7 +256,25 @@ AND seq > arrayElement({seqs:Array(UInt64)}, indexOf({writers:Array(String)}, to
     }
   }
 
-  return { totals, topViolations, riskiestAgents, get, list, since }
+  async function controlEvents(tenant: string, filter: ControlEventFilter): Promise<readonly ControlEvent[]> {
+    const { kind = '', subject = '' } = filter
+    const ofKind = kind === '' ? '' : " AND (kind = {kind:String} OR startsWith(kind, concat({kind:String}, '.')))"
+    const ofSubject = subject === '' ? '' : " AND attrs['subject'] = {subject:String}"
+    const rows = await run(
+      `SELECT ${EVENT_COLUMNS} FROM ${events} WHERE ${IN_PERIOD} AND kind NOT IN ('decision', 'quarantined')${ofKind}${ofSubject}
+ORDER BY ts DESC, seq DESC, writer_id LIMIT 1 BY event_id LIMIT {limit:UInt32}`,
+      {
+        tenant,
+        ...bounds(filter.period),
+        limit: capped(filter.limit),
+        ...(kind !== '' && { kind }),
+        ...(subject !== '' && { subject }),
+      },
+    )
+    return rows.map(toControlEvent)
+  }
+
+  return { totals, topViolations, riskiestAgents, get, list, since, controlEvents }
 }
 
 /** How far a tail has come: the last number of each writer. */
@@ -358,6 +382,23 @@ function toEvent(row: Row): StoredEvent {
     argumentsDigest: text(row, 'arguments_sha256'),
     violation: row['violation'] === true || row['violation'] === 1,
     evaluationNs: number(row, 'evaluation_ns'),
+    approvalId: text(row, 'approval_id'),
+  }
+}
+
+function toControlEvent(row: Row): ControlEvent {
+  return {
+    eventId: text(row, 'event_id'),
+    timeMs: number(row, 'time_ms'),
+    tenant: text(row, 'tenant'),
+    kind: text(row, 'kind'),
+    subject: text(row, 'subject'),
+    actor: text(row, 'actor'),
+    why: text(row, 'reason'),
+    state: text(row, 'state'),
+    shownDigest: text(row, 'shown_digest'),
+    agent: text(row, 'agent_id'),
+    tool: text(row, 'tool'),
   }
 }
 

@@ -17,6 +17,10 @@ interface Flags extends ConnectionFlags {
   readonly until?: number
   readonly limit?: number
 }
+interface EventFlags extends Flags {
+  readonly kind?: string
+  readonly subject?: string
+}
 interface TailFlags extends Flags {
   readonly limit: number
   readonly follow: boolean
@@ -54,6 +58,12 @@ export function auditCommand(io: Io, end: (code: ExitCode) => void): Command {
       end(await asking(flags, async (client) => print(io, flags, await question.ask(client, periodOf(flags), io.out)))),
     )
   }
+  withPeriod(withServer(audit.command('events')))
+    .description('who did what to approvals, kill switches, keys, grants and lent seats, and why')
+    .option('--kind <kind>', 'of one kind, such as `kill.engaged`, or of all that begin so, such as `kill`')
+    .option('--subject <id>', 'about one approval, kill switch, key, grant or delegation')
+    .addOption(new Option('--limit <events>', 'the latest so many').argParser(wholeNumber(1, MAX_ROWS)).default(50))
+    .action(async (flags: EventFlags) => end(await asking(flags, (client) => events(io, client, flags))))
   withServer(audit.command('get'))
     .description('one decision by its id')
     .argument('<decision-id>')
@@ -159,6 +169,24 @@ async function get(io: Io, client: PortcullisClient, id: string, flags: Flags): 
   const event = await client.auditGet(id)
   if (event === null) throw new CommandFailed(`no decision \`${id}\` is stored, or not yet`)
   return print(io, flags, { json: eventJson(event), text: details(event) })
+}
+
+async function events(io: Io, client: PortcullisClient, flags: EventFlags): Promise<ExitCode> {
+  const { kind, subject } = flags
+  const answer = await client.auditControlEvents({ ...periodOf(flags), kind, subject })
+  const columns: readonly Column[] = [
+    { title: 'time' },
+    { title: 'what' },
+    { title: 'id' },
+    { title: 'by' },
+    { title: 'state' },
+    { title: 'why', flexible: true },
+  ]
+  const rows = answer.map((event) => [
+    event.time.toISOString(),
+    ...[event.kind, event.subject, event.actor, event.state, event.why].map(clean),
+  ])
+  return print(io, flags, { json: snakeCase(answer), text: rows.length === 0 ? 'none' : table(columns, rows, io.out) })
 }
 
 async function tail(io: Io, client: PortcullisClient, flags: TailFlags): Promise<ExitCode> {

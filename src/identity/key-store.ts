@@ -2,6 +2,7 @@ import { type ApiKey, type KeyAdmin, KeyRefused, type KeyWish, type NewKey } fro
 import { ROLES, type Role } from '../model/identity.js'
 import { type Database, json, type Sql, type Transaction } from '../store/database.js'
 import { advanceEpoch } from '../store/epoch.js'
+import { writeEvents } from '../store/events/write.js'
 import type { StoredKey } from './api-key.js'
 import { mintKey } from './key-format.js'
 import { Keyring } from './keyring.js'
@@ -47,6 +48,7 @@ export class KeyStore implements KeyAdmin {
       await advanceEpoch(tx)
       await refuseThird(tx, tenant, wish.subject)
       const made = await this.#insert(tx, tenant, wish, by)
+      await note(tx, 'key.created', made.key, by, holds(made.key))
       // The way in has done its work once there is an admin who can do it.
       if (wish.roles.includes('admin')) await revokeBootstrap(tx, made.key.keyId)
       return made
@@ -61,19 +63,22 @@ export class KeyStore implements KeyAdmin {
       const wish = { ...key, days }
       checkWish(wish)
       await refuseThird(tx, tenant, key.subject)
-      return this.#insert(tx, tenant, wish, by)
+      const made = await this.#insert(tx, tenant, wish, by)
+      await note(tx, 'key.rotated', made.key, by, `successor of ${keyId}`)
+      return made
     })
   }
 
   revoke(tenant: string, keyId: string, by: string, why: string): Promise<ApiKey> {
     return this.#change(async (tx) => {
       await advanceEpoch(tx)
-      await find(tx, tenant, keyId)
-      await tx.execute(
+      const key = await find(tx, tenant, keyId)
+      const revoked = await tx.execute(
         `UPDATE api_keys SET revoked_at = clock_timestamp(), revoked_by = $3, revoked_why = $4
          WHERE tenant = $1 AND key_id = $2 AND revoked_at IS NULL`,
         [tenant, keyId, by, why],
       )
+      if (revoked > 0) await note(tx, 'key.revoked', key, by, why)
       return find(tx, tenant, keyId)
     })
   }
@@ -93,7 +98,9 @@ export class KeyStore implements KeyAdmin {
       if (admins.length > 0) return null
       const nobody = { approverRoles: [], attributes: {}, labels: {}, owner: '' }
       const wish = { subject: BOOTSTRAP_SUBJECT, roles: ['admin'] as const, ...nobody, days: BOOTSTRAP_DAYS }
-      return this.#insert(tx, tenant, wish, 'the server')
+      const made = await this.#insert(tx, tenant, wish, 'the server')
+      await note(tx, 'key.created', made.key, 'the server', 'no admin has a key')
+      return made
     })
   }
 
@@ -172,11 +179,23 @@ async function refuseThird(tx: Transaction, tenant: string, subject: string): Pr
 }
 
 async function revokeBootstrap(tx: Transaction, by: string): Promise<void> {
-  await tx.execute(
-    `UPDATE api_keys SET revoked_at = clock_timestamp(), revoked_by = $2, revoked_why = 'an admin has a key'
-     WHERE subject = $1 AND revoked_at IS NULL`,
-    [BOOTSTRAP_SUBJECT, by],
+  const why = 'an admin has a key'
+  const revoked = await tx.query<ApiKey>(
+    `UPDATE api_keys SET revoked_at = clock_timestamp(), revoked_by = $2, revoked_why = $3
+     WHERE subject = $1 AND revoked_at IS NULL RETURNING ${COLUMNS}`,
+    [BOOTSTRAP_SUBJECT, by, why],
   )
+  for (const key of revoked) await note(tx, 'key.revoked', key, by, why)
+}
+
+async function note(tx: Transaction, kind: string, key: ApiKey, actor: string, why: string): Promise<void> {
+  const { tenant, keyId: subject, subject: state } = key
+  await writeEvents(tx, [{ tenant, kind, subject, actor, why, state }])
+}
+
+/** What a key is good for, in words. */
+function holds({ roles, approverRoles }: ApiKey): string {
+  return `${roles.join(', ')}${approverRoles.length === 0 ? '' : `; approves as ${approverRoles.join(', ')}`}`
 }
 
 function checkWish(wish: KeyWish): void {

@@ -49,6 +49,7 @@ export const PERMISSIONS: Readonly<Record<string, readonly Role[]>> = {
     Get: ['auditor'],
     Query: ['auditor'],
     Tail: ['auditor'],
+    ControlEvents: ['auditor'],
   }),
   ...service('AdminService', {
     CreateKey: ['admin'],

@@ -1,3 +1,4 @@
+import type { ControlEvent } from './control-event.js'
 import type { Outcome } from './outcome.js'
 
 /** Half-open period in milliseconds since the epoch. */
@@ -21,6 +22,17 @@ export interface AuditQueries {
     cursor: string,
     limit: number,
   ): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: string }>
+  /** What was done to approvals, kill switches, keys, grants and lent seats; latest first, each once. */
+  controlEvents(tenant: string, filter: ControlEventFilter): Promise<readonly ControlEvent[]>
+}
+
+export interface ControlEventFilter {
+  readonly period: Period
+  readonly limit: number
+  /** One kind such as `kill.engaged`, or all that begin so: `kill`. */
+  readonly kind?: string
+  /** Id of an approval, switch, key, grant or delegation. */
+  readonly subject?: string
 }
 
 export interface Totals {
@@ -71,6 +83,8 @@ export interface StoredEvent {
   readonly argumentsDigest: string
   readonly violation: boolean
   readonly evaluationNs: number
+  /** The approval that the call asked for or carried out; else empty. */
+  readonly approvalId: string
 }
 
 /** This server was told to store nothing; asking again later does not help. */

@@ -31,6 +31,8 @@ export interface AuditedDecision {
   /** Rules in `mode monitor` that would have matched. */
   readonly monitored: readonly AuditedRule[]
   readonly policyRevision: string
+  /** The request for approval that the call opened, or carried out. */
+  readonly opened?: { readonly id: string }
 }
 
 export interface AuditedRule {

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { createHash, randomFillSync } from 'node:crypto'
 
 /** A clock that steps back by at most this much keeps its place, so that ids stay in order; see {@link uuidv7}. */
 const MAX_HOLD_MS = 1_000
@@ -66,6 +66,14 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** True for any UUID in its usual text form, whatever its version. */
 export function isUuid(text: string): boolean {
   return UUID.test(text)
+}
+
+/** The UUID of a name, always the same one: version 8 (RFC 9562), of SHA-256. */
+export function uuidOf(name: string): string {
+  const bytes = createHash('sha256').update(name).digest().subarray(0, 16)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
 /** Milliseconds since the epoch that a UUIDv7 was made from, within a second; null for anything else. */

@@ -3,6 +3,7 @@ import type { KillScope, KillSwitch } from '../model/kill-switch.js'
 import { uuidv7 } from '../model/uuid.js'
 import type { Database, Sql, Transaction } from '../store/database.js'
 import { advanceEpoch } from '../store/epoch.js'
+import { writeEvents } from '../store/events/write.js'
 import { writeOutbox } from '../store/outbox/index.js'
 import type { ControlPart } from './control-state.js'
 import { killNotice } from './kill-notices.js'
@@ -97,7 +98,7 @@ export class KillSwitchStore {
         ended.approvalsEnded,
         ended.grantsRevoked,
       ])
-      await writeOutbox(tx, killNotice('engaged', made!))
+      await tell(tx, 'engaged', made!, caller, reason)
       return { ...made!, ...ended }
     })
     return this.#changed(row)
@@ -119,11 +120,9 @@ export class KillSwitchStore {
       }
       if (row.releaseAskedBy === '') {
         const asked = 'UPDATE kill_switches SET release_asked_by = $2, release_reason = $3'
-        return told(
-          tx,
-          'release-asked',
-          await one(tx, `${asked} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, reason]),
-        )
+        const changed = await one(tx, `${asked} WHERE id = $1 RETURNING ${COLUMNS}`, [id, caller.id, reason])
+        await tell(tx, 'release-asked', changed, caller, reason)
+        return changed
       }
       if (row.releaseAskedBy === caller.id) {
         throw new KillSwitchRefused('SAME_PERSON', 'you asked for the release; a second person has to confirm it')
@@ -132,7 +131,9 @@ export class KillSwitchStore {
       const { approvalsEnded, grantsRevoked } = await endUnder(tx, row, row.engagedMs + UNDER_WAY_MS)
       const ended = 'approvals_ended = approvals_ended + $4, grants_revoked = grants_revoked + $5'
       const values = [id, caller.id, epoch, approvalsEnded, grantsRevoked]
-      return told(tx, 'released', await one(tx, `${released}, ${ended} WHERE id = $1 RETURNING ${COLUMNS}`, values))
+      const changed = await one(tx, `${released}, ${ended} WHERE id = $1 RETURNING ${COLUMNS}`, values)
+      await tell(tx, 'released', changed, caller, reason)
+      return changed
     })
     return this.#changed(changed)
   }
@@ -173,6 +174,20 @@ export class KillSwitchStore {
   }
 }
 
+/** Tells people, and the audit: that under the tenant of who did it, for a switch of the fleet has none. */
+async function tell(
+  tx: Transaction,
+  what: 'engaged' | 'release-asked' | 'released',
+  row: Row,
+  { id: actor, tenant }: Caller,
+  why: string,
+): Promise<void> {
+  const { id: subject, scope, target } = row
+  const state = target === '' ? scope : `${scope} ${target}`
+  await writeOutbox(tx, killNotice(what, row))
+  await writeEvents(tx, [{ tenant, kind: `kill.${what}`, subject, actor, why, state }])
+}
+
 async function one(tx: Transaction, sql: string, values: readonly (string | number)[]): Promise<Row> {
   const [row] = await tx.query<Row>(sql, values)
   return row!
@@ -195,9 +210,4 @@ export function engagedSwitches(put: (switches: KillSwitches) => void): ControlP
     const switches = new KillSwitches(rows)
     return () => put(switches)
   }
-}
-
-async function told(tx: Transaction, what: 'release-asked' | 'released', row: Row): Promise<Row> {
-  await writeOutbox(tx, killNotice(what, row))
-  return row
 }

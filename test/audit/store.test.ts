@@ -7,6 +7,7 @@ import { type RecordChange, sampleRecord } from '../../bench/fault/audit/record.
 import { Masker } from '../../src/audit/mask.js'
 import { cutPeriod } from '../../src/audit/pieces.js'
 import { auditQueries } from '../../src/audit/queries.js'
+import { EventRowEncoder } from '../../src/audit/row/event-row.js'
 import { RowEncoder } from '../../src/audit/row/row.js'
 import { type AuditStore, type Row, StoreError, toStoreError } from '../../src/audit/store/audit-store.js'
 import { openChdbStore } from '../../src/audit/store/chdb-store.js'
@@ -15,6 +16,7 @@ import { closedSpansSql, RollUps } from '../../src/audit/store/roll-ups.js'
 import type { AuditQueries, StoredEvent } from '../../src/model/audit-queries.js'
 import type { AuditedRule, AuditRecord } from '../../src/model/audit-record.js'
 import { digest } from '../../src/model/canonical-json.js'
+import type { ControlEvent } from '../../src/model/control-event.js'
 import { uuidv7 } from '../../src/model/uuid.js'
 import { startFront, temporaryFolder } from './support.js'
 
@@ -118,6 +120,8 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
       t.equal((await queries.totals(tenant, PERIOD)).total, hostile.length, 'nothing was dropped')
     })
 
+    await t.test('control events', (t) => controlEvents(t, store))
+    await t.test('a database from before control events', (t) => fromBefore(t, store))
     await t.test('the questions', (t) => questions(t, store))
     await t.test('roll-ups say what their rows say', (t) => rollUps(t, store))
     await t.test('the statements of docs/audit.md run', async (t) => {
@@ -134,6 +138,119 @@ function contract(name: string, open: () => Promise<AuditStore>): void {
     })
     await t.test('settle returns when nothing is on its way', (t) => store.settle().then(() => t.pass()))
   })
+}
+
+const eventEncoder = new EventRowEncoder(masker)
+const DIGEST = '4111111111111111'.repeat(4)
+
+function eventOf(changes: Partial<ControlEvent> = {}): ControlEvent {
+  return {
+    eventId: randomUUID(),
+    timeMs: NOW,
+    tenant: 'default',
+    kind: 'approval.voted',
+    subject: '0192f3c4-4111-7111-8111-111111111111',
+    actor: 'ann@example.com',
+    why: 'looks right',
+    state: 'APPROVED',
+    shownDigest: DIGEST,
+    agent: 'support-1',
+    tool: 'issue_refund',
+    ...changes,
+  }
+}
+
+function eventRow(event: ControlEvent, writer: string, seq: number): Buffer {
+  return Buffer.from(`${bytes.toString('utf8', 0, eventEncoder.write(event, writer, seq, bytes, 0))}\n`)
+}
+
+t.test('the row of a control event', async (t) => {
+  const why = 'password=hunter2 says card 4111 1111 1111 1111'
+  const row = JSON.parse(String(eventRow(eventOf({ why, actor: 'ann\ud800' }), 'w', 7))) as Record<string, unknown>
+  t.match(row, { writer_id: 'w', seq: 7, ts: NOW, kind: 'approval.voted', tenant: 'default', agent_id: 'support-1' })
+  t.notMatch(row['reason'], /hunter2|4111/)
+  t.match(row['reason'], /^password=\[masked:/)
+  t.equal(row['redactions'], 2)
+  t.same(
+    row['attrs'],
+    {
+      subject: eventOf().subject,
+      actor: 'ann\ufffd',
+      state: 'APPROVED',
+      shown_digest: DIGEST,
+    },
+    'ids and digests are no cards',
+  )
+  const bare = JSON.parse(
+    String(eventRow(eventOf({ state: '', shownDigest: '', agent: '', tool: '', why: 'a'.repeat(9_999) }), 'w', 1)),
+  ) as Record<string, unknown>
+  t.same(Object.keys(bare['attrs'] as object), ['subject', 'actor'])
+  t.equal(String(bare['reason']).length, 4_096)
+  t.notOk('tool' in bare || 'agent_id' in bare)
+  t.equal(eventEncoder.write(eventOf(), 'w', 1, Buffer.alloc(40), 0), -1, 'no room')
+})
+
+async function controlEvents(t: Test, store: AuditStore): Promise<void> {
+  const tenant = `tenant-${randomUUID()}`
+  const [writer, other] = [randomUUID(), randomUUID()]
+  const queries = auditQueries((sql, params, limits) => store.query(sql, params, limits), store.database)
+  const hostile = "x' OR 1=1 --\u0000\u001b[2J{kind:String}"
+  const events = [
+    eventOf({ tenant, kind: 'approval.opened', actor: 'support-1', why: '', state: 'PENDING' }),
+    eventOf({ tenant, timeMs: NOW + 1 }),
+    eventOf({ tenant, timeMs: NOW + 2, kind: 'kill.engaged', subject: 'k-1', actor: hostile, why: hostile, state: '' }),
+    eventOf({ tenant, timeMs: NOW + 3, kind: 'kill.released', subject: 'k-1', shownDigest: '', agent: '', tool: '' }),
+    eventOf({ tenant, timeMs: NOW + 4, kind: 'killer.other', subject: hostile }),
+  ]
+  const call = sampleRecord(1, NOW, { tenant })
+  const opened = { ...call.decision, opened: { id: '0192f3c4-5e6f-7a8b-9c0d-1e2f3a4b5c6d' } }
+  await store.insert('events', [
+    ...events.map((event, i) => eventRow(event, writer, i + 1)),
+    // The same once more, as after a crash between handing over and marking.
+    ...events.slice(1, 3).map((event, i) => eventRow(event, other, i + 1)),
+    ...ndjson(writer, [{ seq: 6, record: { ...call, decision: opened } }]),
+  ])
+  const ask = (filter: object = {}, limit = 100) => queries.controlEvents(tenant, { period: PERIOD, limit, ...filter })
+  t.strictSame(await ask(), events.toReversed(), 'each once, whole, the latest first')
+  t.strictSame(await ask({}, 2), events.slice(3).toReversed())
+  const kindsOf = async (filter: object): Promise<readonly string[]> => (await ask(filter)).map(({ kind }) => kind)
+  t.same(await kindsOf({ kind: 'kill' }), ['kill.released', 'kill.engaged'])
+  t.same(await kindsOf({ kind: 'kill.engaged' }), ['kill.engaged'])
+  t.same(await kindsOf({ kind: 'decision' }), [])
+  t.same(await kindsOf({ subject: 'k-1' }), ['kill.released', 'kill.engaged'])
+  t.same(await kindsOf({ subject: hostile }), ['killer.other'])
+  t.same(await kindsOf({ period: { fromMs: NOW + 2, untilMs: NOW + 3 } }), ['kill.engaged'])
+  t.same(await queries.controlEvents(hostile, { period: PERIOD, limit: 9 }), [], 'another tenant has none')
+  const [view] = await store.query(
+    `SELECT count() AS events, countIf(why = 'looks right') AS right FROM ${store.database}.control_events WHERE tenant = {tenant:String}`,
+    { tenant },
+  )
+  t.equal(Number(view?.['events']), events.length, 'the view has each once')
+
+  const listed = await queries.list(tenant, { period: PERIOD, limit: 9 })
+  t.same(
+    listed.map(({ approvalId }) => approvalId),
+    [opened.opened.id],
+    'decisions are listed without them, and know their approval',
+  )
+  t.match(await queries.totals(tenant, PERIOD), { total: 1 })
+}
+
+async function fromBefore(t: Test, store: AuditStore): Promise<void> {
+  const { database: db } = store
+  const run = (sql: string) => store.rollUps.statement(sql, {})
+  await run(`DROP VIEW ${db}.control_events`)
+  await run(`ALTER TABLE ${db}.events DROP COLUMN approval_id, DROP INDEX i_kind`)
+  await run(`ALTER TABLE ${db}.migrations DELETE WHERE version >= 7 SETTINGS mutations_sync = 2`)
+  const tenant = `tenant-${randomUUID()}`
+  const writer = randomUUID()
+  await store.insert('events', ndjson(writer, [{ seq: 1, record: sampleRecord(1, NOW, { tenant }) }]))
+  await store.migrate()
+  await store.insert('events', [eventRow(eventOf({ tenant }), writer, 2)])
+  const queries = auditQueries((sql, params, limits) => store.query(sql, params, limits), db)
+  t.match(await queries.list(tenant, { period: PERIOD, limit: 9 }), [{ approvalId: '' }], 'old rows stay readable')
+  t.match(await queries.controlEvents(tenant, { period: PERIOD, limit: 9 }), [{ actor: 'ann@example.com' }])
+  t.same(await store.countRange(writer, 1, 2), { rows: 2, distinct: 2 })
 }
 
 async function questions(t: Test, store: AuditStore): Promise<void> {
@@ -217,6 +334,7 @@ async function questions(t: Test, store: AuditStore): Promise<void> {
     argumentsDigest: digest(wanted.arguments),
     violation: true,
     evaluationNs: wanted.evaluationNs,
+    approvalId: '',
   })
   t.equal(await queries.get(other, wanted.decisionId), null, 'another tenant does not see it')
   t.equal(await queries.get(tenant, uuidv7(NOW)), null)

@@ -55,7 +55,15 @@ export async function startEdge(
     log,
   })
   const none = (): Promise<never> => Promise.reject(new Error('this server stores nothing'))
-  const queries = { totals: none, topViolations: none, riskiestAgents: none, get: none, list: none, since: none }
+  const queries = {
+    totals: none,
+    topViolations: none,
+    riskiestAgents: none,
+    get: none,
+    list: none,
+    since: none,
+    controlEvents: none,
+  }
   const limits = {
     tailPollMs: 1_000,
     streamInFlight: 16,

@@ -7,7 +7,7 @@ import { PlainArguments } from './plain-arguments.js'
 /** Longer lists are cut. */
 const MAX_LIST = 256
 /** 2299-12-31, the end of what DateTime64(3) holds. */
-const MAX_TIME_MS = 10_413_705_600_000
+export const MAX_TIME_MS = 10_413_705_600_000
 const MAX_UINT16 = 0xffff
 const MAX_UINT32 = 0xffff_ffff
 
@@ -128,7 +128,7 @@ export class RowEncoder {
   }
 
   #decisionMembers(decision: AuditedDecision): string {
-    const { outcome, reasonCode, reason, matched, monitored, policyRevision } = decision
+    const { outcome, reasonCode, reason, matched, monitored, policyRevision, opened } = decision
     const deciding = matched[0]
     const text = (value: string): string => JSON.stringify(this.#masker.text(value))
     const list = (rules: readonly AuditedRule[], field: 'ruleId' | 'policy' | 'effect'): string =>
@@ -145,6 +145,7 @@ export class RowEncoder {
     if (monitored.length > 0) json += `,"monitored_rule_ids":${list(monitored, 'ruleId')}`
     if (matched.some((rule) => rule.indeterminate)) json += ',"indeterminate":true'
     if (isViolation(decision)) json += ',"violation":true'
+    if (opened !== undefined) json += `,"attrs":{"approval_id":${JSON.stringify(opened.id)}}`
     return `${json},"policy_revision":${JSON.stringify(policyRevision)}`
   }
 }
@@ -155,6 +156,7 @@ function isViolation({ outcome, matched }: AuditedDecision): boolean {
   return outcome === 'REQUIRE_APPROVAL' && matched.some((rule) => rule.effect === 'DENY_EXCEPT_APPROVAL')
 }
 
-function clamp(value: number, max: number): number {
+/** @returns an integer from 0 to `max` */
+export function clamp(value: number, max: number): number {
   return Number.isFinite(value) ? Math.min(max, Math.max(0, Math.trunc(value))) : 0
 }

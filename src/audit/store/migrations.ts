@@ -137,6 +137,20 @@ SELECT tenant, seconds, policy, rule, start, version, agents FROM ${db}.rule_spa
     name: 'agents of rules, moved',
     statements: (db) => [`ALTER TABLE ${db}.rule_spans DROP COLUMN IF EXISTS agents`],
   },
+  {
+    version: 7,
+    name: 'control events',
+    statements: (db) => [
+      `ALTER TABLE ${db}.events ADD COLUMN IF NOT EXISTS approval_id String ALIAS attrs['approval_id'],
+  ADD INDEX IF NOT EXISTS i_kind kind TYPE set(32) GRANULARITY 1`,
+      // An event that a killed server handed over twice is two rows of one id, and all that is asked of it is the same in both.
+      `CREATE VIEW IF NOT EXISTS ${db}.control_events AS
+SELECT e.tenant AS tenant, e.ts AS ts, e.kind AS kind, e.event_id AS event_id, any(e.attrs['subject']) AS subject,
+  any(e.attrs['actor']) AS actor, any(e.reason) AS why, any(e.attrs['state']) AS state,
+  any(e.attrs['shown_digest']) AS shown_digest, any(e.agent_id) AS agent_id, any(e.tool) AS tool
+FROM ${db}.events AS e WHERE e.kind NOT IN ('decision', 'quarantined') GROUP BY tenant, ts, kind, event_id`,
+    ],
+  },
 ]
 
 /**

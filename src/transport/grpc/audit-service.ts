@@ -7,6 +7,7 @@ import {
   type StoredEvent,
   type Totals,
 } from '../../model/audit-queries.js'
+import type { ControlEvent } from '../../model/control-event.js'
 import type { Caller } from '../../model/identity.js'
 import type { Outcome } from '../../model/outcome.js'
 import { RpcError, toStatus } from './errors.js'
@@ -16,7 +17,12 @@ import { pause } from './pause.js'
 import type { Undecodable } from './proto.js'
 import { toTimestamp } from './timestamp.js'
 import { admitted, decoded, type EdgeDeps, toRpcError, unary } from './unary.js'
-import type { AuditPeriodMessage, QueryAuditRequestMessage, TimestampMessage } from './wire.js'
+import type {
+  AuditPeriodMessage,
+  ControlEventsRequestMessage,
+  QueryAuditRequestMessage,
+  TimestampMessage,
+} from './wire.js'
 
 export interface AuditServiceDeps extends EdgeDeps {
   readonly queries: AuditQueries
@@ -80,6 +86,13 @@ export function auditHandlers(deps: AuditServiceDeps): UntypedServiceImplementat
       return { events: (await stored(queries.list(tenant, filter))).map(toAuditEvent) }
     }),
     tail: (stream: TailStream) => serveTail(deps, stream),
+    controlEvents: unary(deps, async (message: ControlEventsRequestMessage, { tenant }) => {
+      const { period, limit } = toPeriod(message.period ?? { from: null, until: null, limit: 0 }, deps.nowMs())
+      const [kind, subject] = [optional('kind', message.kind), optional('subject', message.subject)]
+      return {
+        events: (await stored(queries.controlEvents(tenant, { period, limit, kind, subject }))).map(toControlEvent),
+      }
+    }),
   }
 }
 
@@ -198,5 +211,9 @@ function toRiskyAgent({ agent, violations, decisions }: RiskyAgent): object {
 }
 
 function toAuditEvent({ timeMs, ...event }: StoredEvent): object {
+  return { ...event, time: toTimestamp(timeMs) }
+}
+
+function toControlEvent({ timeMs, ...event }: ControlEvent): object {
   return { ...event, time: toTimestamp(timeMs) }
 }

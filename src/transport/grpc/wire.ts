@@ -32,6 +32,12 @@ export interface QueryAuditRequestMessage {
   readonly sessionId: string
 }
 
+export interface ControlEventsRequestMessage {
+  readonly period: AuditPeriodMessage | null
+  readonly kind: string
+  readonly subject: string
+}
+
 export interface CreateKeyRequestMessage {
   readonly subject: string
   readonly roles: readonly string[]
