@@ -48,8 +48,15 @@ export interface Work {
 
 /** @param layerName which of the two layers, for what they do not see the same */
 export function workOf(expr: Expr, layer: CheckedLayer, layerName: string): readonly Work[] {
-  return worksIn(expr, [], layer.lists, layerName)
+  const known = KNOWN.get(expr)
+  if (known !== undefined) return known
+  const works = worksIn(expr, [], layer.lists, layerName)
+  KNOWN.set(expr, works)
+  return works
 }
+
+/** An expression stands in one layer, and says the same for every call. */
+const KNOWN = new WeakMap<Expr, readonly Work[]>()
 
 export function isTooLong(works: readonly Work[], call: Call): boolean {
   const once = new Map(works.map((work) => [work.key, work]))
