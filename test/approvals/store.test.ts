@@ -8,16 +8,26 @@ import { approvalStats } from '../../src/approvals/stats.js'
 import { startTimers, tick } from '../../src/approvals/timers.js'
 import { Waiting } from '../../src/approvals/waiting.js'
 import type { ApprovalRequest } from '../../src/model/approval.js'
+import type { Call } from '../../src/model/call.js'
 import type { ApprovalRequirement, Decision } from '../../src/model/decision.js'
 import type { Caller } from '../../src/model/identity.js'
 import type { KillSwitch } from '../../src/model/kill-switch.js'
 import { uuidv7 } from '../../src/model/uuid.js'
-import { type Database, StoreUnavailable } from '../../src/store/database.js'
+import { engagedNow, KillSwitchStore } from '../../src/state/kill-switch-store.js'
+import { type Database, type Sql, StoreUnavailable } from '../../src/store/database.js'
 import { Listener } from '../../src/store/listener.js'
 import { openDatabase } from '../../src/store/pg-database.js'
 import { ENGINES, freshDatabase, silent } from '../store/databases.js'
 import { AGENT, ANN, age, asks, BOB, CAT, callerOf, callOf, DAN, OPS, PEOPLE, partsOver } from './store-support.js'
 import { MINUTE, requirement } from './support.js'
+
+/** Something that happens once and is waited for. */
+class Signal {
+  give: () => void = () => undefined
+  readonly given = new Promise<void>((resolve) => {
+    this.give = resolve
+  })
+}
 
 async function refusedWith(t: Test, code: string, doing: Promise<unknown>): Promise<ApprovalRefused['refusal']> {
   const error = await doing.then(
@@ -577,6 +587,56 @@ for (const { engine, skip } of ENGINES) {
       t.equal((await reviews.get(OPS, other)).state, 'PENDING')
       t.same(await reviews.listGrants(OPS, '', false), [])
       t.match(await database.transaction((tx) => endByKill(tx, { ...kill, scope: 'fleet' }, stops)), { requests: 1 })
+    })
+
+    t.test('what was being opened when a switch was engaged ends when it is released', async (t) => {
+      const { database, decide, reviews } = await scene()
+      const wrote = new Signal()
+      const goOn = new Signal()
+      const slow: Database = {
+        query: (sql, values) => database.query(sql, values),
+        execute: (sql, values) => database.execute(sql, values),
+        listen: (channels, hear) => database.listen(channels, hear),
+        close: () => database.close(),
+        address: database.address,
+        connections: database.connections,
+        transaction: (work, options) =>
+          database.transaction(async (tx) => {
+            const result = await work(tx)
+            wrote.give()
+            await goOn.given
+            return result
+          }, options),
+      }
+      const stopping = async (sql: Sql, call: Call) => (await engagedNow(sql, call.tenant)).stopping(call)
+      const asked = asks(requirement('manager'))
+      const opening = partsOver(slow, { stopping }).desk.settle(callOf({ amount: 1 }), asked, '')
+      await wrote.given
+      const switches = new KillSwitchStore({
+        database,
+        fleetTenant: 'default',
+        nowMs: Date.now,
+        afterChange: async () => undefined,
+        endUnder: async (tx, by, openedUntilMs) => {
+          const { requests, grants } = await endByKill(tx, by, ({ agent }) => agent === by.target, openedUntilMs)
+          return { approvalsEnded: requests, grantsRevoked: grants }
+        },
+      })
+      const engaged = await switches.engage(OPS, 'agent', 'support-1', 'runs wild')
+      t.equal(engaged.approvalsEnded, 0, 'nobody saw it yet, and nobody waited for it')
+      goOn.give()
+      const id = (await opening).opened!.id
+      t.equal((await reviews.get(OPS, id)).state, 'PENDING')
+      const late = await partsOver(database, { stopping }).desk.settle(callOf({ amount: 2 }), asked, '')
+      t.match(late, { outcome: 'DENY', reasonCode: 'KILL_SWITCH', reason: /agent "support-1" is engaged: runs wild/ })
+      const later = (await decide(asked, callOf({ amount: 3 }))).opened!.id
+      await database.execute(`UPDATE approvals SET created_at = created_at + interval '2 minutes' WHERE id = $1`, [
+        later,
+      ])
+      await switches.release(OPS, engaged.id, 'over')
+      t.match(await switches.release(callerOf('ops2@example.com', []), engaged.id, 'over'), { approvalsEnded: 1 })
+      t.match(await reviews.get(OPS, id), { state: 'CANCELLED', endedBy: `kill:${engaged.id}` })
+      t.equal((await reviews.get(OPS, later)).state, 'PENDING', 'what was opened after that moment is no race')
     })
 
     t.test('without the store nothing is decided, and it is said so', async (t) => {
