@@ -11,6 +11,10 @@ import { Office } from './office.js'
 const options = readOptions('approvals', 5)
 const { quick, rounds } = options
 const office = new Office()
+// Servers and PostgreSQL would outlive us.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void office.close().finally(() => process.exit(1)))
+}
 await office.open()
 try {
   await measure()
