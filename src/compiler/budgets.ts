@@ -19,8 +19,14 @@ export interface BudgetSection {
   readonly slots: Int32Array<ArrayBuffer>
   readonly ns: Int32Array<ArrayBuffer>
   readonly mostNs: Float64Array<ArrayBuffer>
-  /** `demand of the tool, demand of the environment, must be read, tenants, predicate…, readings, reading…` */
+  /** Groups: `demand of the tool, demand of the environment, must be read, tenants, predicate…, readings, reading…` */
   readonly code: Int32Array<ArrayBuffer>
+  /** By pattern of a tool, and one more: where the groups begin in `groups` that only a tool which fits it can be about. */
+  readonly starts: Int32Array<ArrayBuffer>
+  /** Places of groups in `code`, by pattern. */
+  readonly groups: Int32Array<ArrayBuffer>
+  /** Places of the groups that are about every tool. */
+  readonly everyTool: Int32Array<ArrayBuffer>
   /** 1 where some of it is about tenants that only the call tells. */
   readonly asksTenant: boolean
 }
@@ -31,6 +37,9 @@ const nothing = (): BudgetSection => ({
   ns: new Int32Array(0),
   mostNs: new Float64Array(0),
   code: new Int32Array(0),
+  starts: new Int32Array(1),
+  groups: new Int32Array(0),
+  everyTool: new Int32Array(0),
   asksTenant: false,
 })
 
@@ -52,10 +61,19 @@ export function writeBudgets(drafts: readonly Draft[], readings: readonly SlotRe
     for (const { number } of read) group.readings.add(number)
   }
   const code = new Ints()
+  const byPattern = new Map<number, number[]>()
+  const everyTool: number[] = []
   for (const { draft, readings } of groups.values()) {
     const { toolScope, environmentScope, lifted } = draft
     const tenants = lifted.tenants.map(({ number }) => number)
     const head = [toolScope.number, environmentScope.number, mustBeRead(draft) ? 1 : 0, tenants.length, ...tenants]
+    const rarest = fewest(toolScope.terms)
+    if (rarest === undefined) everyTool.push(code.length)
+    for (const { number } of rarest ?? []) {
+      const places = byPattern.get(number)
+      if (places === undefined) byPattern.set(number, [code.length])
+      else places.push(code.length)
+    }
     for (const item of head) code.push(item)
     code.push(readings.size)
     for (const reading of readings) code.push(reading)
@@ -65,8 +83,28 @@ export function writeBudgets(drafts: readonly Draft[], readings: readonly SlotRe
     ns: Int32Array.from(readings, ({ ns }) => ns),
     mostNs: Float64Array.from(readings, ({ mostNs }) => mostNs),
     code: code.toArray(),
+    ...inRows(byPattern),
+    everyTool: Int32Array.from(everyTool),
     asksTenant: drafts.some(({ lifted }) => lifted.tenants.length > 0),
   }
+}
+
+/** Of terms that a tool must all fit, one that fits with the fewest patterns: whoever does not fit it need not be asked. */
+function fewest<T>(terms: readonly (readonly T[])[]): readonly T[] | undefined {
+  return terms.reduce<readonly T[] | undefined>(
+    (best, term) => (best === undefined || term.length < best.length ? term : best),
+    undefined,
+  )
+}
+
+function inRows(byPattern: ReadonlyMap<number, readonly number[]>): Pick<BudgetSection, 'starts' | 'groups'> {
+  let rows = 0
+  for (const pattern of byPattern.keys()) rows = Math.max(rows, pattern + 1)
+  const starts = new Int32Array(rows + 1)
+  for (let row = 0; row < rows; row++) starts[row + 1] = starts[row]! + (byPattern.get(row)?.length ?? 0)
+  const groups = new Int32Array(starts[rows]!)
+  for (const [row, places] of byPattern) groups.set(places, starts[row]!)
+  return { starts, groups }
 }
 
 /**
@@ -176,17 +214,26 @@ export class Budgets {
   #readings(): ReadonlySet<number> {
     const { code } = this.#section
     const found = new Set<number>()
-    for (let at = 0; at < code.length; ) {
+    for (const at of this.#groups()) {
       const tenants = at + 4
       const readings = tenants + code[at + 3]! + 1
       const end = readings + code[readings - 1]!
-      if (this.#isAbout(code[at]!, code[at + 1]!, code.subarray(tenants, readings - 1))) {
-        if (code[at + 2] === 1) return NO_READINGS
-        for (let reading = readings; reading < end; reading++) found.add(code[reading]!)
-      }
-      at = end
+      if (!this.#isAbout(code[at]!, code[at + 1]!, code.subarray(tenants, readings - 1))) continue
+      if (code[at + 2] === 1) return NO_READINGS
+      for (let reading = readings; reading < end; reading++) found.add(code[reading]!)
     }
     return found
+  }
+
+  /** Places of all groups that can be about the tool: those of the patterns that it fits. Some may come twice. */
+  *#groups(): Iterable<number> {
+    const { starts, groups, everyTool } = this.#section
+    const { ids, start, end } = this.#frame.tool
+    yield* everyTool
+    for (let i = start; i < end; i++) {
+      const pattern = ids[i]!
+      if (pattern + 1 < starts.length) yield* groups.subarray(starts[pattern]!, starts[pattern + 1]!)
+    }
   }
 
   #isAbout(tool: number, environment: number, tenants: Int32Array): boolean {
