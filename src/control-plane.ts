@@ -32,7 +32,7 @@ import type { Log } from './model/log.js'
 import { parseJson } from './model/parse-json.js'
 import { openOutbox } from './open-outbox.js'
 import type { Clock } from './pdp.js'
-import { AutoKill } from './state/auto-kill.js'
+import { AutoKill, type AutoKillRule } from './state/auto-kill.js'
 import { ControlState } from './state/control-state.js'
 import { engagedNow, engagedSwitches, KillSwitchStore } from './state/kill-switch-store.js'
 import { KillSwitches } from './state/kill-switches.js'
@@ -181,21 +181,7 @@ export async function openControlPlane(
       return { approvalsEnded: requests, grantsRevoked: grants }
     },
   })
-  const autoKill =
-    config.autoKill === null
-      ? null
-      : new AutoKill({
-          rule: config.autoKill,
-          engage: async (tenant, agent, reason) => {
-            log.warn('agent stopped by rule', { tenant, agent, reason })
-            try {
-              await killSwitches.engage(automatic(tenant), 'agent', agent, reason)
-            } catch (cause) {
-              log.error('an agent could not be stopped', { tenant, agent, cause: toError(cause) })
-              throw cause
-            }
-          },
-        })
+  const autoKill = config.autoKill === null ? null : autoKillBy(config.autoKill, killSwitches, log)
 
   const noting = every(
     NOTE_USE_MS,
@@ -237,6 +223,19 @@ export async function openControlPlane(
       await state.close()
     },
   }
+}
+
+function autoKillBy(rule: AutoKillRule, killSwitches: KillSwitchStore, log: Log): AutoKill {
+  const engage = async (tenant: string, agent: string, reason: string): Promise<void> => {
+    log.warn('agent stopped by rule', { tenant, agent, reason })
+    try {
+      await killSwitches.engage(automatic(tenant), 'agent', agent, reason)
+    } catch (cause) {
+      log.error('an agent could not be stopped', { tenant, agent, cause: toError(cause) })
+      throw cause
+    }
+  }
+  return new AutoKill({ rule, engage })
 }
 
 /** Who engages by rule; people release. */

@@ -104,15 +104,10 @@ export class Pdp {
     const call = this.#deps.identity.identify(question.call, caller)
     const nowMs = this.#deps.clock.nowMs()
     if (question.dryRun) take(this.#evaluate(call, question, live, nowMs, ''))
-    else if (call.requestId === '' || this.#isHalted(call, nowMs)) {
+    // An answer from before a kill switch must not outlive it, so that remembered ones are not looked at.
+    else if (call.requestId === '' || this.#halted(call, nowMs) !== null) {
       this.#decideAndRecord(call, question, live, nowMs, take)
     } else this.#decideOnce(call, question, live, nowMs, take)
-  }
-
-  /** An answer from before a kill switch must not outlive it, so that remembered ones are not looked at. */
-  #isHalted(call: Call, nowMs: number): boolean {
-    const { control } = this.#deps
-    return control.stopping(call) !== null || control.isStale(nowMs)
   }
 
   #decideOnce(call: Call, question: Question, live: Snapshot, nowMs: number, take: AnswerTaker): void {
